@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * tables.h - the tables of src/base as lines for options.awk; only ever preprocessed.
+ */
+#define SN_OPTION(field, var, flag, chr, TYPE, def, min, max, choices, arg, help, more) \
+	@option var @ flag @ chr @ TYPE @ def @ min @ max @ choices @ arg @ help @ more @end
+#include "base/options.def"
+#define SN_COUNTER(field, name, what) @counter name @ what @end
+#include "base/counters.def"

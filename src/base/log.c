@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * log.c - one line to people (see log.h).
+ *
+ * Memory:   the path of the log file, static.
+ * When the log cannot be written: the line is dropped; a log must not stop a program.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+#define LINE_MAX_BYTES 1000
+
+static char log_path[4096];
+
+static void
+write_line(int fd, const char *line, size_t len)
+{
+	while (write(fd, line, len) < 0 && errno == EINTR)
+		;
+}
+
+int
+sn_log_open(const char *path)
+{
+	int fd;
+
+	log_path[0] = '\0';
+	if (path == NULL || *path == '\0')
+		return 0;
+	if (strlen(path) >= sizeof(log_path))
+		return -ENAMETOOLONG;
+	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
+	if (fd < 0)
+		return -errno;
+	(void)close(fd);
+	strcpy(log_path, path);
+	return 0;
+}
+
+void
+sn_log(enum sn_log_to to, const char *fmt, ...)
+{
+	int saved = errno;
+	char line[LINE_MAX_BYTES + 2];
+	size_t len = 7;
+	va_list ap;
+	int n;
+
+	memcpy(line, "sonde: ", 7);
+	va_start(ap, fmt);
+	n = vsnprintf(line + len, LINE_MAX_BYTES - len, fmt, ap);
+	va_end(ap);
+	if (n > 0)
+		len += (size_t)n < LINE_MAX_BYTES - len ? (size_t)n : LINE_MAX_BYTES - len - 1;
+	line[len++] = '\n';
+
+	if (to == SN_LOG_STDERR)
+		write_line(STDERR_FILENO, line, len);
+	if (log_path[0] != '\0') {
+		int fd = open(log_path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+		if (fd >= 0) {
+			write_line(fd, line, len);
+			(void)close(fd);
+		}
+	}
+	errno = saved;
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * drain.c - go round the rings of a process.
+ *
+ * Runs in:  collector, ten times a second, oftener when a ring was found a quarter full.
+ * Memory:   once the rings of a process hold a quarter of SONDE_MEMORY, pages are given back as
+ *           they are consumed, at the price of faults in the handler.
+ */
+#include <string.h>
+
+#include "base/atomic.h"
+#include "base/clock.h"
+#include "collect/process.h"
+
+/* A record that stays half written for so long was left by a thread that is gone. */
+#define STUCK_NS (5 * SN_NS_PER_SEC)
+
+/* The owner left a record half written, or wrote nonsense: go on behind it, at the cost of what lies there. */
+static void
+skip_ring(struct sn_process *p, uint32_t slot)
+{
+	struct sn_slot *sl = &p->seg.slots[slot];
+	uint64_t resv = SN_LOAD_ACQUIRE(&sl->resv) & ~7ull;
+
+	memset(sn_segment_ring(&p->seg, slot), 0, p->seg.ring_bytes);
+	SN_STORE_RELEASE(&sl->head, resv);
+	p->count.bad_records++;
+}
+
+static void
+watch_stuck(struct sn_process *p, uint32_t slot, const struct sn_drain_result *res)
+{
+	struct sn_thread_view *v = &p->views[slot];
+	uint64_t head = SN_LOAD_RELAXED(&p->seg.slots[slot].head);
+	uint64_t now = sn_clock_mono_ns();
+
+	if (!res->stuck) {
+		v->stuck_since_ns = 0;
+	} else if (v->stuck_since_ns == 0 || v->stuck_pos != head) {
+		v->stuck_pos = head;
+		v->stuck_since_ns = now;
+	} else if (now - v->stuck_since_ns > STUCK_NS) {
+		skip_ring(p, slot);
+		v->stuck_since_ns = 0;
+	}
+}
+
+/* Samples that found no room keep their weight, as [lost]. */
+static void
+take_lost(struct sn_process *p, uint32_t slot)
+{
+	struct sn_slot *sl = &p->seg.slots[slot];
+	struct sn_thread_view *v = &p->views[slot];
+	uint64_t weight = SN_LOAD_RELAXED(&sl->lost_weight);
+	uint64_t records = SN_LOAD_RELAXED(&sl->lost_records);
+	uint32_t frame, stack, group;
+
+	if (weight <= v->lost_weight || weight - v->lost_weight > UINT32_MAX)
+		return;
+	frame = sn_profile_frame(&p->profile, 0, NULL, SN_PSEUDO_LOST);
+	stack = sn_profile_stack(&p->profile, &frame, 1);
+	group = sn_profile_group(&p->profile, sl->start_fn, sl->is_main != 0);
+	(void)sn_profile_add(&p->profile, stack, SN_NO_LABEL, 0, group, weight - v->lost_weight);
+	p->count.lost += records - v->lost_records;
+	v->lost_weight = weight;
+	v->lost_records = records;
+}
+
+uint32_t
+sn_process_drain(struct sn_process *p, uint32_t max_records, uint32_t *fullest)
+{
+	uint64_t high_water = p->memory_bound / 4;
+	uint32_t taken = 0;
+
+	while (p->slots_used < p->seg.nslots && SN_LOAD_RELAXED(&p->seg.slots[p->slots_used].uses) != 0)
+		p->slots_used++;
+	for (uint32_t i = 0; i < p->slots_used && taken < max_records; i++) {
+		struct sn_slot *sl = &p->seg.slots[i];
+		uint64_t fill = SN_LOAD_RELAXED(&sl->resv) - SN_LOAD_RELAXED(&sl->head);
+		bool punch = p->ring_touched > high_water;
+		struct sn_drain_result res;
+		uint32_t level;
+
+		take_lost(p, i);
+		if (fill == 0)
+			continue;
+		level = fill >= p->seg.ring_bytes ? 256 : (uint32_t)(fill * 256 / p->seg.ring_bytes);
+		if (level > *fullest)
+			*fullest = level;
+		res = sn_drain_ring(&p->seg, i, max_records - taken, p->memfd, punch, sn_process_take, p);
+		taken += res.records;
+		p->count.bad_records += res.bad;
+		if (!punch && SN_LOAD_RELAXED(&sl->head) <= p->seg.ring_bytes)
+			p->ring_touched += res.consumed;	/* the first lap touches pages, later ones find them */
+		watch_stuck(p, i, &res);
+	}
+	return taken;
+}

@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * process.c - a profiled process from its first image to its last figure.
+ *
+ * Runs in:  collector.
+ * Memory:   see process.h; the segment's mapping and memfd belong to the process.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "base/atomic.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "collect/process.h"
+
+#define MAPS_MAX (64u << 20)
+
+struct sn_process *
+sn_process_new(pid_t pid, const struct sn_options *o, struct sn_images *images)
+{
+	struct sn_process *p = calloc(1, sizeof(*p));
+
+	if (p == NULL)
+		return NULL;
+	p->pid = pid;
+	p->memfd = -1;
+	p->file_images = images;
+	p->depth = (uint32_t)o->depth;
+	p->labels = (uint64_t)o->labels;
+	p->memory_bound = (size_t)o->memory;
+	p->began_mono_ns = sn_clock_mono_ns();
+	p->began_real_ns = sn_clock_ns(CLOCK_REALTIME);
+	sn_profile_init(&p->profile, SN_NS_PER_SEC / (uint64_t)o->hz, p->memory_bound / 2);
+	return p;
+}
+
+/* Handler time and signals of an image go into the totals of the process. */
+static void
+take_slot_counters(struct sn_process *p)
+{
+	for (uint32_t i = 0; i < p->slots_used; i++) {
+		p->count.signals += SN_LOAD_RELAXED(&p->seg.slots[i].signals);
+		p->count.handler_ns += SN_LOAD_RELAXED(&p->seg.slots[i].handler_ns);
+	}
+	p->count.unsampled_threads += SN_LOAD_RELAXED(&p->seg.shared->slots_refused) +
+	    SN_LOAD_RELAXED(&p->seg.shared->timers_refused);
+}
+
+static void
+drain_all(struct sn_process *p)
+{
+	uint32_t fullest = 0;
+
+	while (sn_process_drain(p, UINT32_MAX, &fullest) > 0)
+		;
+}
+
+static void
+drop_segment(struct sn_process *p)
+{
+	sn_unwinder_free(p->unwinder);
+	p->unwinder = NULL;
+	if (p->has_segment)
+		(void)munmap(p->seg.base, p->seg.bytes);
+	if (p->memfd >= 0)
+		(void)close(p->memfd);
+	free(p->views);
+	p->views = NULL;
+	p->memfd = -1;
+	p->has_segment = false;
+	p->slots_used = 0;
+	p->stray_count = 0;
+	p->ring_touched = 0;
+}
+
+/* The program in this process is over: all that its segment says goes into the profile. */
+static void
+end_image(struct sn_process *p)
+{
+	if (p->has_segment) {
+		drain_all(p);
+		sn_process_close_all(p);
+		take_slot_counters(p);
+	}
+	drop_segment(p);
+}
+
+static int
+keep_modules(struct sn_process *p)
+{
+	struct sn_modules **old;
+
+	if (p->modules == NULL)
+		return 0;
+	old = realloc(p->old_modules, (p->old_modules_count + 1) * sizeof(*old));
+	if (old == NULL)
+		return -ENOMEM;
+	old[p->old_modules_count++] = p->modules;
+	p->old_modules = old;
+	p->modules = NULL;
+	return 0;
+}
+
+static void
+fill_options(struct sn_segment_options *so, const struct sn_options *o)
+{
+	*so = (struct sn_segment_options){
+		.period_ns = SN_NS_PER_SEC / (uint64_t)o->hz,
+		.tick_ns = sn_clock_tick_ns(),
+		.hz = (uint32_t)o->hz,
+		.signal = (uint32_t)o->signal,
+		.depth = (uint32_t)o->depth,
+		.copy_stack = o->unwind != SN_UNWIND_FP,
+		.idle = o->mode == SN_MODE_IDLE || o->kinds == 0,
+	};
+}
+
+static uint64_t
+read_start_time(pid_t pid)
+{
+	struct sn_buf b = { 0 };
+	uint64_t start = 0;
+	char path[32], *s;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	if (sn_buf_read_path(&b, path, 64 << 10) == 0) {
+		sn_buf_put(&b, "", 1);
+		s = b.err == 0 ? strrchr((char *)b.data, ')') : NULL;
+		for (int field = 2; s != NULL && field < 22; field++)
+			s = strchr(s + 1, ' ');
+		if (s != NULL)
+			start = strtoull(s, NULL, 10);
+	}
+	sn_buf_free(&b);
+	return start;
+}
+
+static void
+fill_header(struct sn_process *p, struct sn_segment_header *h)
+{
+	char path[32];
+	ssize_t n;
+
+	h->pid = p->pid;
+	h->start_time = read_start_time(p->pid);
+	h->mono_ns = sn_clock_mono_ns();
+	h->real_ns = sn_clock_ns(CLOCK_REALTIME);
+	(void)snprintf(path, sizeof(path), "/proc/%d/exe", (int)p->pid);
+	n = readlink(path, p->exe, sizeof(p->exe) - 1);
+	p->exe[n > 0 ? n : 0] = '\0';
+	memcpy(h->exe, p->exe, sizeof(h->exe));
+}
+
+static int
+make_segment(struct sn_process *p, const struct sn_options *o, uint32_t nslots)
+{
+	uint32_t ring_bytes = o->unwind == SN_UNWIND_FP ? SN_RING_FRAMES : SN_RING_COPY;
+	uint64_t bytes = sn_segment_size(nslots, ring_bytes);
+	struct sn_segment_options so;
+	uint32_t cookie = 0;
+	void *base;
+	int err;
+
+	while (cookie == 0)
+		if (getrandom(&cookie, sizeof(cookie), 0) < 0)
+			cookie = (uint32_t)sn_clock_mono_ns() | 1;
+	p->memfd = memfd_create("sonde", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (p->memfd < 0)
+		return -errno;
+	if (ftruncate(p->memfd, (off_t)bytes) < 0)
+		return -errno;
+	base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, p->memfd, 0);
+	if (base == MAP_FAILED)
+		return -errno;
+	fill_options(&so, o);
+	sn_segment_format(base, nslots, ring_bytes, cookie, &so);
+	fill_header(p, base);
+	err = sn_segment_open(&p->seg, base, bytes);
+	if (err < 0) {
+		(void)munmap(base, bytes);
+		return err;
+	}
+	p->has_segment = true;
+	(void)fcntl(p->memfd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW);
+	return 0;
+}
+
+int
+sn_process_begin_image(struct sn_process *p, const struct sn_options *o, uint32_t max_slots,
+	const struct sn_process *parent)
+{
+	uint32_t nslots = max_slots != 0 && max_slots < SN_SLOTS_DEFAULT ? max_slots : SN_SLOTS_DEFAULT;
+	int err;
+
+	end_image(p);
+	err = keep_modules(p);
+	if (err < 0)
+		return err;
+	p->modules = calloc(1, sizeof(*p->modules));
+	p->views = calloc(nslots, sizeof(*p->views));
+	if (p->modules == NULL || p->views == NULL)
+		return -ENOMEM;
+	sn_modules_init(p->modules, p->file_images, p->pid);
+	p->generation = UINT32_MAX;		/* the first sample fetches the maps */
+	p->modules_read_ns = 0;
+	if (parent != NULL && parent->modules != NULL && sn_modules_copy(p->modules, parent->modules) == 0)
+		p->generation = 0;
+	p->unwinder = sn_unwinder_new(p->modules);
+	if (p->unwinder == NULL)
+		return -ENOMEM;
+	err = make_segment(p, o, nslots);
+	if (err < 0) {
+		drop_segment(p);
+		return err;
+	}
+	p->images++;
+	return 0;
+}
+
+uint64_t
+sn_process_read_cpu(struct sn_process *p)
+{
+	uint64_t now = sn_clock_ns(sn_clock_of_process(p->pid));
+
+	if (now > p->cpu_ns)
+		p->cpu_ns = now;
+	return now;
+}
+
+/* What the program left in its segment: the text of its start, then, if it loaded more, that of its end. */
+static int
+take_left_maps(struct sn_process *p)
+{
+	const struct sn_segment_shared *sh = p->seg.shared;
+	uint64_t at_exit = SN_LOAD_ACQUIRE(&sh->maps_exit_len);
+	uint64_t at_start = SN_LOAD_ACQUIRE(&sh->maps_start_len);
+	const char *text = (const char *)p->seg.maps;
+	uint64_t len = at_start;
+	char *copy;
+	int err;
+
+	if (at_exit > 0) {
+		text += p->seg.maps_bytes;
+		len = at_exit;
+	} else if (p->modules->count > 0) {
+		return 0;			/* what we have read since is newer */
+	}
+	if (len == 0 || len > p->seg.maps_bytes)
+		return -ENODATA;
+	copy = malloc(len);			/* the program may still write there */
+	if (copy == NULL)
+		return -ENOMEM;
+	memcpy(copy, text, len);
+	err = sn_modules_update(p->modules, copy, len, p->exe, NULL);
+	free(copy);
+	return err;
+}
+
+int
+sn_process_refresh_modules(struct sn_process *p)
+{
+	uint32_t generation = SN_LOAD_ACQUIRE(&p->seg.shared->modules_generation);
+	struct sn_buf b = { 0 };
+	char path[32];
+	int err;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/maps", (int)p->pid);
+	err = p->ended ? -ESRCH : sn_buf_read_path(&b, path, MAPS_MAX);
+	if (err == 0 && b.len > 0)
+		err = sn_modules_update(p->modules, (const char *)b.data, b.len, p->exe, NULL);
+	else
+		err = take_left_maps(p);
+	sn_buf_free(&b);
+	p->generation = generation;
+	p->modules_read_ns = sn_clock_mono_ns();
+	sn_unwinder_flush(p->unwinder);
+	return err;
+}
+
+/* One line for every legend, the rest behind '#' for `pprof -comments`. */
+static int
+add_comments(struct sn_process *p, const struct sn_options *o, uint64_t own_cpu_ns)
+{
+	struct sn_profile *prof = &p->profile;
+	const struct sn_counters *c = &p->count;
+	double cpu = p->cpu_ns > 0 ? (double)p->cpu_ns : 1;
+	int err;
+
+	err = sn_profile_comment(prof, "sonde: engine=%s asked=%lldHz effective=%.1fHz signals=%llu lost=%llu "
+		"truncated=%llu unwind_failed=%llu handler=%.3f%% collector=%.2f%%", prof->engine, (long long)o->hz,
+		prof->hz_effective, (unsigned long long)c->samples, (unsigned long long)c->lost,
+		(unsigned long long)c->truncated, (unsigned long long)c->unwind_failed,
+		100.0 * (double)c->handler_ns / cpu, 100.0 * (double)own_cpu_ns / cpu);
+	if (err == 0)
+		err = sn_profile_comment(prof, "# tick=%lluns unwind=%s", (unsigned long long)sn_clock_tick_ns(),
+			o->unwind == SN_UNWIND_FP ? "fp" : "libunwind");
+	if (err == 0)
+		err = sn_profile_comment(prof, "# kernel's CPU time of the process: %.6f s", (double)p->cpu_ns / 1e9);
+#define SN_COUNTER(field, name, what) \
+	if (err == 0) \
+		err = sn_profile_comment(prof, "# %s=%llu: %s", name, (unsigned long long)c->field, what);
+#include "base/counters.def"
+#undef SN_COUNTER
+	return err;
+}
+
+int
+sn_process_finish(struct sn_process *p, const struct sn_options *o, uint64_t own_cpu_ns)
+{
+	struct sn_profile *prof = &p->profile;
+	int64_t rest = 0;
+	int err;
+
+	p->ended = true;
+	p->ended_mono_ns = sn_clock_mono_ns();
+	if (p->has_segment) {
+		uint64_t at_exit = SN_LOAD_ACQUIRE(&p->seg.shared->ended) ? p->seg.shared->cpu_at_exit_ns : 0;
+
+		if (!p->cpu_is_final && at_exit >= p->cpu_ns && at_exit < INT64_MAX / 2) {
+			p->cpu_ns = at_exit;
+			p->cpu_is_final = true;
+		}
+		if (p->modules->count == 0)
+			(void)sn_process_refresh_modules(p);	/* the main binary is named even without a sample */
+	}
+	end_image(p);
+	if (p->cpu_is_final || p->cpu_ns > p->accounted_ns)
+		rest = (int64_t)p->cpu_ns - (int64_t)p->accounted_ns;
+	else
+		p->cpu_ns = p->accounted_ns;	/* it was gone before we could ask */
+	err = sn_profile_settle(prof, rest);
+
+	prof->time_ns = p->began_real_ns;
+	prof->duration_ns = p->ended_mono_ns - p->began_mono_ns;
+	prof->engine = "timer";
+	prof->hz_asked = (uint32_t)o->hz;
+	prof->cpu_ns = p->cpu_ns;
+	prof->hz_effective = p->cpu_ns > 0 ? (double)p->count.samples * 1e9 / (double)p->cpu_ns : 0;
+	prof->main_module = p->modules != NULL ? sn_modules_main(p->modules) : NULL;
+	if (err == 0)
+		err = add_comments(p, o, own_cpu_ns);
+	return err;
+}
+
+void
+sn_process_free(struct sn_process *p)
+{
+	if (p == NULL)
+		return;
+	drop_segment(p);
+	sn_profile_free(&p->profile);
+	(void)keep_modules(p);
+	for (uint32_t i = 0; i < p->old_modules_count; i++) {
+		sn_modules_free(p->old_modules[i]);
+		free(p->old_modules[i]);
+	}
+	free(p->old_modules);
+	free(p);
+}

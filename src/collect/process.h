@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * process.h - one profiled process: its segment, modules, threads and profile.
+ *
+ * Runs in:  collector.  Reads the segment and /proc/PID, never a pointer of the program.
+ * Memory:   the struct owns all it points to but images (shared, counted).
+ */
+#ifndef SN_COLLECT_PROCESS_H
+#define SN_COLLECT_PROCESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/options.h"
+#include "collect/module.h"
+#include "collect/profile.h"
+#include "collect/unwind.h"
+#include "segment/layout.h"
+
+struct sn_counters {
+#define SN_COUNTER(field, name, what) uint64_t field;
+#include "base/counters.def"
+#undef SN_COUNTER
+};
+
+/* What was last seen of the thread in a slot. */
+struct sn_thread_view {
+	uint32_t uses;		/* of the slot when this thread had it; 0: none yet */
+	int32_t tid;
+	uint64_t start_fn;
+	uint64_t cpu_ns;	/* its CPU clock at the last scan */
+	uint64_t credited_ns;	/* … and what was credited then */
+	uint64_t base_ns;	/* CPU clock when its timer was armed */
+	bool is_main, closed;	/* closed: its residual has been taken */
+	bool refused;		/* no timer */
+	bool blocks_signal;
+	uint8_t gone;		/* scans since its slot was found free, or the thread missing */
+	char comm[16];
+	uint64_t comm_read_ns;
+	uint64_t lost_weight, lost_records;	/* of the slot, up to here */
+	uint64_t stuck_pos, stuck_since_ns;	/* a record that stays half written */
+};
+
+/* A thread of the program that has no slot: it bypassed pthread_create. */
+struct sn_stray {
+	pid_t tid;
+	uint64_t cpu_ns;
+	uint32_t asked;		/* how often it was wished for */
+};
+#define SN_STRAYS_MAX 64
+
+struct sn_process {
+	pid_t pid;
+	bool is_first;		/* the command of `sonde run` */
+	bool ended;
+	uint32_t images;	/* programs that this pid has run under us */
+	char exe[1024];		/* of the newest image */
+	uint64_t began_mono_ns, began_real_ns, ended_mono_ns;
+
+	/* The newest image. */
+	int memfd;
+	bool has_segment;
+	struct sn_segment seg;
+	struct sn_thread_view *views;	/* nslots of them */
+	uint32_t slots_used;		/* slots beyond were never claimed */
+	struct sn_modules *modules;
+	struct sn_unwinder *unwinder;
+	uint32_t generation;		/* of the modules that we know */
+	uint64_t modules_read_ns;
+	struct sn_stray strays[SN_STRAYS_MAX];
+	uint32_t stray_count;
+	uint64_t ring_touched;		/* bytes of rings that hold pages */
+
+	/* All images. */
+	struct sn_modules **old_modules;	/* frames of the profile point into them */
+	uint32_t old_modules_count;
+	struct sn_profile profile;
+	uint32_t depth;
+	uint64_t labels;
+	uint64_t accounted_ns;		/* CPU time of threads that were settled */
+	uint64_t cpu_ns;		/* CPU clock of the process, newest reading */
+	bool cpu_is_final;		/* … which was taken after its last instruction, or in its exit hook */
+	size_t memory_bound;
+	struct sn_counters count;
+	struct sn_images *file_images;
+	struct sn_process *next;
+};
+
+/* process.c */
+
+/* NULL when out of memory. */
+struct sn_process *sn_process_new(pid_t pid, const struct sn_options *o, struct sn_images *images);
+void sn_process_free(struct sn_process *p);
+
+/*
+ * A new program begins in this process: settle the one before, make a segment for it.  parent: the
+ * process that forked this one, or NULL.  max_slots 0: as many as we like.  0 or -errno; p->memfd then is
+ * the descriptor to hand over.
+ */
+int sn_process_begin_image(struct sn_process *p, const struct sn_options *o, uint32_t max_slots,
+	const struct sn_process *parent);
+
+/* Newest CPU clock of the process, 0 once it is gone for good.  Works on a zombie. */
+uint64_t sn_process_read_cpu(struct sn_process *p);
+
+/*
+ * The process has ended: last drain, last clocks, residuals, comments.  own_cpu_ns: CPU that the
+ * collector used for this process, for the comment.
+ */
+int sn_process_finish(struct sn_process *p, const struct sn_options *o, uint64_t own_cpu_ns);
+
+/* Fetch /proc/PID/maps (or, when the process is gone, the text it left).  0 or -errno. */
+int sn_process_refresh_modules(struct sn_process *p);
+
+/* drain.c */
+
+/* One record as taken from a ring, private to the collector and checked: payload_bytes follow rec. */
+struct sn_record {
+	struct sn_rec rec;
+	uint8_t payload[sizeof(struct sn_regs) + SN_COPY_MAX];
+	uint32_t payload_bytes;
+};
+typedef void sn_record_fn(void *ctx, uint32_t slot, const struct sn_record *record);
+
+struct sn_drain_result {
+	uint32_t records;	/* given to fn */
+	uint32_t bad;		/* records that did not pass the checks; the ring was skipped up to its end */
+	uint64_t consumed;	/* bytes */
+	bool stuck;		/* a record is still being written */
+};
+
+/*
+ * Take up to max_records from one ring, oldest first; wipes them, and with punch gives their pages
+ * back.  memfd -1: wipe only.
+ */
+struct sn_drain_result sn_drain_ring(const struct sn_segment *s, uint32_t slot, uint32_t max_records, int memfd,
+	bool punch, sn_record_fn *fn, void *ctx);
+
+/* The name that the thread tid left in its last record, if that is still in the ring of the slot. */
+bool sn_ring_find_exit(const struct sn_segment *s, uint32_t slot, int32_t tid, char comm[16]);
+
+/*
+ * Take what is in all rings of the process into its profile, at most max_records.  Returns how many
+ * were taken; *fullest: the highest fill level found, in 1/256 of a ring.
+ */
+uint32_t sn_process_drain(struct sn_process *p, uint32_t max_records, uint32_t *fullest);
+
+/* sample.c */
+
+/* One sample or thread's end into the profile; ctx is the process. */
+void sn_process_take(void *ctx, uint32_t slot, const struct sn_record *record);
+
+/* threads.c */
+
+/* Read the CPU clocks and names of the process's threads, ask for those that have no timer. */
+void sn_process_scan(struct sn_process *p, uint32_t signal);
+/* The name of the thread in the slot, read again now and then. */
+const char *sn_process_comm(struct sn_process *p, uint32_t slot, int32_t tid);
+/* The thread in this view has ended with these figures: settle its residual. */
+void sn_process_close_thread(struct sn_process *p, struct sn_thread_view *v, uint64_t cpu_ns, uint64_t credited_ns);
+/* All threads of the image end here, by the best figures that there are. */
+void sn_process_close_all(struct sn_process *p);
+/* The view of a slot, made to fit the thread that has it now. */
+struct sn_thread_view *sn_process_view(struct sn_process *p, uint32_t slot);
+
+#endif

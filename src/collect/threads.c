@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * threads.c - what the kernel says of the program's threads: CPU clocks, names, and those that
+ * have no timer.
+ *
+ * Runs in:  collector, about once a second and when a process ends.
+ * Sources:  /proc/PID/task/TID/{schedstat,comm,status}.  Where thread ids differ between the
+ *           program's pid namespace and ours, only what the program itself left is used.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/atomic.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "collect/process.h"
+
+#define COMM_AGAIN_NS	SN_NS_PER_SEC		/* names change: read them again so often */
+#define BLOCKED_NS	(SN_NS_PER_SEC / 20)	/* more uncredited time than this makes us look at the mask */
+#define ASK_MAX		5
+
+/* Read a small file under /proc/PID/task/TID into text (NUL-terminated).  Length, or -errno. */
+static ssize_t
+read_task(pid_t pid, int32_t tid, const char *what, char *text, size_t size)
+{
+	struct sn_buf b = { 0 };
+	char path[64];
+	size_t len;
+	int err;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/task/%d/%s", (int)pid, (int)tid, what);
+	err = sn_buf_read_path(&b, path, 64 << 10);
+	if (err < 0) {
+		sn_buf_free(&b);
+		return err;
+	}
+	len = b.len < size - 1 ? b.len : size - 1;
+	memcpy(text, b.data, len);
+	text[len] = '\0';
+	sn_buf_free(&b);
+	return (ssize_t)len;
+}
+
+/* Are thread ids as the program sees them the same as ours? */
+static bool
+same_pid_namespace(const struct sn_process *p)
+{
+	return SN_LOAD_RELAXED(&p->seg.shared->pid_inside) == (uint64_t)p->pid;
+}
+
+static bool
+read_cpu(const struct sn_process *p, int32_t tid, uint64_t *cpu_ns)
+{
+	char text[128];
+
+	if (read_task(p->pid, tid, "schedstat", text, sizeof(text)) <= 0)
+		return false;
+	*cpu_ns = strtoull(text, NULL, 10);
+	return true;
+}
+
+static bool
+blocks_signal(const struct sn_process *p, int32_t tid, uint32_t signal)
+{
+	char text[4096];
+	const char *line;
+
+	if (read_task(p->pid, tid, "status", text, sizeof(text)) <= 0)
+		return false;
+	line = strstr(text, "\nSigBlk:");
+	return line != NULL && (strtoull(line + 8, NULL, 16) >> (signal - 1) & 1) != 0;
+}
+
+const char *
+sn_process_comm(struct sn_process *p, uint32_t slot, int32_t tid)
+{
+	struct sn_thread_view *v = sn_process_view(p, slot);
+	uint64_t now = sn_clock_mono_ns();
+	char text[32];
+	ssize_t n;
+
+	if (v->tid == tid && v->comm[0] != '\0' && now - v->comm_read_ns < COMM_AGAIN_NS)
+		return v->comm;
+	if (v->tid != tid)
+		v->comm[0] = '\0';
+	n = same_pid_namespace(p) ? read_task(p->pid, tid, "comm", text, sizeof(text)) : -ESRCH;
+	if (n > 0) {
+		text[strcspn(text, "\n")] = '\0';
+		(void)snprintf(v->comm, sizeof(v->comm), "%.15s", text);
+	} else if (!sn_ring_find_exit(&p->seg, slot, tid, v->comm) && v->comm[0] == '\0') {
+		const char *base = strrchr(p->exe, '/');
+
+		/* Died before anybody looked: it had the name of its program unless it was given one. */
+		(void)snprintf(v->comm, sizeof(v->comm), "%.15s", base != NULL ? base + 1 : p->exe);
+	}
+	v->comm_read_ns = now;
+	return v->comm;
+}
+
+void
+sn_process_close_thread(struct sn_process *p, struct sn_thread_view *v, uint64_t cpu_ns, uint64_t credited_ns)
+{
+	uint32_t g = sn_profile_group(&p->profile, v->start_fn, v->is_main);
+	int64_t r;
+
+	v->closed = true;
+	if (g == UINT32_MAX || cpu_ns > INT64_MAX / 2 || credited_ns > INT64_MAX / 2)
+		return;			/* stays in what no thread accounts for */
+	r = (int64_t)cpu_ns - (int64_t)credited_ns;
+	/* The first image's main thread answers for the loader; a later one's began with an old clock. */
+	if (v->is_main && p->images > 1)
+		r -= (int64_t)v->base_ns;
+	if (v->refused && r > 0) {
+		uint32_t frame = sn_profile_frame(&p->profile, 0, NULL, SN_PSEUDO_UNSAMPLED_THREAD);
+		uint64_t periods = (uint64_t)r / p->profile.period_ns;
+
+		(void)sn_profile_add(&p->profile, sn_profile_stack(&p->profile, &frame, 1), SN_NO_LABEL, 0, g, periods);
+		p->accounted_ns += periods * p->profile.period_ns;
+		return;
+	}
+	p->profile.groups[g].residual_ns += r;
+	if (v->blocks_signal && r > 0)
+		p->profile.groups[g].blocked_ns += r;
+	p->accounted_ns += (uint64_t)((int64_t)credited_ns + r);
+}
+
+struct sn_thread_view *
+sn_process_view(struct sn_process *p, uint32_t slot)
+{
+	const struct sn_slot *sl = &p->seg.slots[slot];
+	struct sn_thread_view *v = &p->views[slot];
+	uint32_t uses = SN_LOAD_RELAXED(&sl->uses);
+	uint32_t state = SN_LOAD_ACQUIRE(&sl->state);
+
+	/* The thread before may still have its last word in the ring: that closes it, not we. */
+	if (v->uses == uses || (v->uses != 0 && !v->closed && v->gone < 2))
+		return v;
+	if (v->uses != 0 && !v->closed)
+		sn_process_close_thread(p, v, v->cpu_ns, v->credited_ns);
+	if (state != SN_SLOT_ARMED && state != SN_SLOT_UNARMED)
+		return v;
+	*v = (struct sn_thread_view){
+		.uses = uses,
+		.tid = SN_LOAD_RELAXED(&sl->tid),
+		.start_fn = SN_LOAD_RELAXED(&sl->start_fn),
+		.is_main = SN_LOAD_RELAXED(&sl->is_main) != 0,
+		.base_ns = SN_LOAD_RELAXED(&sl->cpu_at_arming_ns),
+		.refused = state == SN_SLOT_UNARMED,
+		.lost_weight = v->lost_weight,
+		.lost_records = v->lost_records,
+	};
+	return v;
+}
+
+static void
+wish(struct sn_process *p, enum sn_wish_op op, uint32_t arg)
+{
+	struct sn_segment_wishes *w = p->seg.wishes;
+
+	for (unsigned i = 0; i < SN_WISHES; i++) {
+		if (SN_LOAD_RELAXED(&w->wish[i]) == 0) {
+			SN_STORE_RELAXED(&w->wish[i], (uint64_t)op << 32 | arg);
+			SN_STORE_RELEASE(&w->posted, w->posted + 1);
+			return;
+		}
+	}
+}
+
+static void
+scan_slot(struct sn_process *p, uint32_t slot, uint32_t signal)
+{
+	const struct sn_slot *sl = &p->seg.slots[slot];
+	struct sn_thread_view *v;
+	uint64_t cpu, credited;
+
+	if (p->views[slot].uses != 0 && p->views[slot].uses != SN_LOAD_RELAXED(&sl->uses))
+		p->views[slot].gone++;
+	v = sn_process_view(p, slot);
+	if (v->uses == 0 || v->uses != SN_LOAD_RELAXED(&sl->uses) || v->closed)
+		return;
+	credited = SN_LOAD_RELAXED(&sl->credited_ns);
+	if (SN_LOAD_ACQUIRE(&sl->state) == SN_SLOT_FREE || !read_cpu(p, v->tid, &cpu)) {
+		/* Gone without a word (it bypassed us): its last figures stand, its timer must go. */
+		if (++v->gone < 2 || p->ended)
+			return;
+		sn_process_close_thread(p, v, v->cpu_ns, v->credited_ns);
+		if (SN_LOAD_ACQUIRE(&sl->state) == SN_SLOT_ARMED)
+			wish(p, SN_WISH_DISARM, slot);
+		return;
+	}
+	if (cpu > credited + BLOCKED_NS)
+		v->blocks_signal = blocks_signal(p, v->tid, signal);
+	v->cpu_ns = cpu;
+	v->credited_ns = credited;
+	v->gone = 0;
+}
+
+static int
+compare_tids(const void *a, const void *b)
+{
+	int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/*
+ * Only a thread that burns CPU is signalled, never one that waits: a signal would end its poll or
+ * sleep early.  The handler then finds the wish and arms the timer.
+ */
+static void
+nudge(const struct sn_process *p, pid_t tid, uint32_t signal)
+{
+	siginfo_t si = { .si_signo = (int)signal, .si_code = SI_QUEUE };
+	char text[512];
+	const char *state;
+
+	if (read_task(p->pid, tid, "stat", text, sizeof(text)) <= 0)
+		return;
+	state = strrchr(text, ')');
+	if (state == NULL || strncmp(state, ") R", 3) != 0 || blocks_signal(p, tid, signal))
+		return;
+	si.si_pid = getpid();
+	si.si_uid = getuid();
+	si.si_value.sival_ptr = (void *)(uintptr_t)((uint64_t)p->seg.cookie << 32);
+	(void)syscall(SYS_rt_tgsigqueueinfo, p->pid, tid, (int)signal, &si);
+}
+
+static void
+meet_stray(struct sn_process *p, pid_t tid, uint32_t signal)
+{
+	uint64_t cpu = 0;
+
+	for (uint32_t i = 0; i < p->stray_count; i++) {
+		struct sn_stray *s = &p->strays[i];
+
+		if (s->tid != tid)
+			continue;
+		/* Seen twice without a slot: not just a thread on its way to attach. */
+		if (read_cpu(p, tid, &cpu) && s->asked < ASK_MAX) {
+			wish(p, SN_WISH_ARM, (uint32_t)tid);
+			if (cpu > s->cpu_ns)
+				nudge(p, tid, signal);
+			s->asked++;
+		}
+		s->cpu_ns = cpu;
+		return;
+	}
+	if (p->stray_count < SN_STRAYS_MAX && read_cpu(p, tid, &cpu))
+		p->strays[p->stray_count++] = (struct sn_stray){ .tid = tid, .cpu_ns = cpu };
+}
+
+static void
+scan_strays(struct sn_process *p, uint32_t signal)
+{
+	int32_t *known = malloc((p->slots_used + 1) * sizeof(*known));
+	char path[64];
+	struct dirent *e;
+	size_t n = 0;
+	DIR *dir;
+
+	if (known == NULL)
+		return;
+	for (uint32_t i = 0; i < p->slots_used; i++)
+		if (SN_LOAD_ACQUIRE(&p->seg.slots[i].state) != SN_SLOT_FREE)
+			known[n++] = SN_LOAD_RELAXED(&p->seg.slots[i].tid);
+	qsort(known, n, sizeof(*known), compare_tids);
+	(void)snprintf(path, sizeof(path), "/proc/%d/task", (int)p->pid);
+	dir = opendir(path);
+	while (dir != NULL && (e = readdir(dir)) != NULL) {
+		int32_t tid = (int32_t)strtol(e->d_name, NULL, 10);
+
+		if (tid > 0 && bsearch(&tid, known, n, sizeof(*known), compare_tids) == NULL)
+			meet_stray(p, tid, signal);
+	}
+	if (dir != NULL)
+		(void)closedir(dir);
+	free(known);
+}
+
+void
+sn_process_scan(struct sn_process *p, uint32_t signal)
+{
+	if (!p->has_segment)
+		return;
+	(void)sn_process_read_cpu(p);
+	if (!same_pid_namespace(p))
+		return;
+	for (uint32_t i = 0; i < p->slots_used; i++)
+		scan_slot(p, i, signal);
+	if (!p->ended && !p->seg.header->options.idle)
+		scan_strays(p, signal);
+}
+
+void
+sn_process_close_all(struct sn_process *p)
+{
+	for (uint32_t i = 0; i < p->slots_used; i++) {
+		const struct sn_slot *sl = &p->seg.slots[i];
+		struct sn_thread_view *v;
+		uint64_t credited = SN_LOAD_RELAXED(&sl->credited_ns);
+
+		p->views[i].gone = 2;	/* all rings are drained: no last word is left */
+		v = sn_process_view(p, i);
+		if (v->uses == 0 || v->uses != SN_LOAD_RELAXED(&sl->uses) || v->closed)
+			continue;
+		/* What it was credited since the last scan is the best guess of what it used since. */
+		if (credited < v->credited_ns)
+			credited = v->credited_ns;
+		if (v->cpu_ns == 0 && !v->refused)
+			v->cpu_ns = v->is_main && p->images == 1 ? v->base_ns : 0;
+		sn_process_close_thread(p, v, v->cpu_ns + (credited - v->credited_ns), credited);
+	}
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * exit.c - what the segment must know before the process is gone.
+ *
+ * Runs in:  any application thread: exit handlers, _exit.  Raw system calls only.
+ *           A vfork child shares our memory and may call _exit: it is told apart by its pid.
+ */
+#include <stddef.h>
+
+#include "base/atomic.h"
+#include "base/clock.h"
+#include "base/syscall.h"
+#include "control/control.h"
+#include "hot/hot.h"
+
+void
+sn_control_exit(void)
+{
+	struct sn_live_state *live = sn_live();
+	struct sn_segment_shared *sh;
+	uint32_t generation;
+
+	if (live == NULL)
+		return;
+	sh = live->segment.shared;
+	if (sh->pid_inside != (uint64_t)sn_syscall0(SYS_getpid))
+		return;
+	generation = SN_LOAD_ACQUIRE(&sh->modules_generation);
+	if (generation != SN_LOAD_RELAXED(&sh->maps_exit_generation)) {
+		(void)sn_snapshot_maps(&live->segment, true);	/* what was loaded since the collector last looked */
+		SN_STORE_RELAXED(&sh->maps_exit_generation, generation);
+	}
+	SN_STORE_RELAXED(&sh->cpu_at_exit_ns, sn_clock_ns(CLOCK_PROCESS_CPUTIME_ID));
+	SN_STORE_RELEASE(&sh->ended, 1);
+}
+
+void
+sn_control_modules_changed(void)
+{
+	struct sn_live_state *live = sn_live();
+
+	if (live != NULL && live->segment.shared->pid_inside == (uint64_t)sn_syscall0(SYS_getpid))
+		(void)SN_ADD_RELAXED(&live->segment.shared->modules_generation, 1);
+}

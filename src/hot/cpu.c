@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * cpu.c - the timer rule (DESIGN §5): every tick of CPU time is credited, whole periods
+ * become samples.
+ *
+ * Runs in:  the handler, on the thread that burns the CPU; thread exit.
+ * Memory:   the record is built in the ring, nothing on the stack.
+ * When full: the sample is counted as lost with its weight, and shown as [lost].
+ */
+#include <stddef.h>
+
+#include "base/atomic.h"
+#include "base/clock.h"
+#include "base/syscall.h"
+#include "hot/hot.h"
+
+/* More overruns than this are a blocked signal or a long system call, not ticks of this stack. */
+#define TICKS_MAX 8
+
+static void
+fill(struct sn_rec *r, const struct sn_live_state *live, const struct sn_slot *sl, uint16_t kind, uint32_t flags,
+	uint32_t weight, uint64_t now)
+{
+	r->kind = kind;
+	r->nframes = 0;
+	r->flags = flags | (sl->is_main ? SN_REC_IS_MAIN : 0);
+	r->tid = sl->tid;
+	r->weight = weight;
+	r->time_ns = now;
+	r->start_fn = sl->start_fn;
+	r->generation = SN_LOAD_ACQUIRE(&live->segment.shared->modules_generation);
+	r->stack_bytes = 0;
+}
+
+static bool
+push_copy(const struct sn_live_state *live, uint32_t slot, uint32_t weight, uint64_t now, const ucontext_t *uc)
+{
+	const struct sn_slot *sl = &live->segment.slots[slot];
+	uint32_t flags = 0, bytes;
+	struct sn_regs *regs;
+	struct sn_rec *r;
+	uint64_t word, sp;
+
+#if defined(__x86_64__)
+	sp = (uint64_t)uc->uc_mcontext.gregs[REG_RSP];
+#else
+	sp = uc->uc_mcontext.sp;
+#endif
+	bytes = sn_stack_extent(sl, sp, uc, &flags);
+	r = sn_ring_reserve(&live->segment, slot, (uint32_t)(sizeof(*r) + sizeof(*regs)) + bytes, &word);
+	if (r == NULL)
+		return false;
+	fill(r, live, sl, SN_REC_STACK, flags, weight, now);
+	regs = (struct sn_regs *)(r + 1);
+	sn_regs_from_ucontext(regs, uc);
+	r->stack_bytes = bytes;
+	__builtin_memcpy(regs + 1, (const void *)(uintptr_t)sp, bytes);
+	sn_ring_publish(r, word);
+	return true;
+}
+
+static bool
+push_frames(const struct sn_live_state *live, uint32_t slot, uint32_t weight, uint64_t now, const ucontext_t *uc)
+{
+	const struct sn_slot *sl = &live->segment.slots[slot];
+	uint32_t flags = 0;
+	/* Walk twice: the record must have its size before it is reserved, and the stack stands still. */
+	uint32_t n = sn_unwind_fp(sl, uc, NULL, live->options.depth, &flags);
+	struct sn_rec *r;
+	uint64_t word;
+
+	r = sn_ring_reserve(&live->segment, slot, (uint32_t)(sizeof(*r) + n * sizeof(uint64_t)), &word);
+	if (r == NULL)
+		return false;
+	fill(r, live, sl, SN_REC_FRAMES, flags, weight, now);
+	r->nframes = (uint16_t)sn_unwind_fp(sl, uc, (uint64_t *)(r + 1), n, &flags);
+	sn_ring_publish(r, word);
+	return true;
+}
+
+void
+sn_cpu_tick(const struct sn_live_state *live, uint32_t slot, int overrun, const ucontext_t *uc)
+{
+	struct sn_slot *sl = &live->segment.slots[slot];
+	uint64_t ticks = overrun < 0 ? 1 : (uint64_t)overrun + 1;
+	uint64_t credit, weight, acc, began;
+	bool pushed;
+
+	if (SN_LOAD_RELAXED(&sl->state) != SN_SLOT_ARMED)
+		return;
+	if (ticks > TICKS_MAX)
+		ticks = TICKS_MAX;
+	credit = ticks * live->options.tick_ns;
+	SN_BUMP(&sl->signals, 1);
+	SN_BUMP(&sl->credited_ns, credit);
+	acc = sl->acc_ns + credit;
+	weight = acc / live->options.period_ns;
+	sl->acc_ns = acc - weight * live->options.period_ns;
+	if (weight == 0)
+		return;			/* thinned: no walk */
+
+	began = sn_clock_mono_ns();
+	pushed = live->options.copy_stack ? push_copy(live, slot, (uint32_t)weight, began, uc)
+					  : push_frames(live, slot, (uint32_t)weight, began, uc);
+	if (!pushed) {
+		SN_BUMP(&sl->lost_records, 1);
+		SN_BUMP(&sl->lost_weight, weight);
+	}
+	SN_BUMP(&sl->handler_ns, sn_clock_mono_ns() - began);
+}
+
+void
+sn_cpu_thread_exit(const struct sn_segment *s, uint32_t slot)
+{
+	struct sn_slot *sl = &s->slots[slot];
+	struct sn_rec_exit *last;
+	struct sn_rec *r;
+	uint64_t word;
+
+	r = sn_ring_reserve(s, slot, sizeof(*r) + sizeof(*last), &word);
+	if (r == NULL)
+		return;			/* its last scan by the collector stands */
+	*r = (struct sn_rec){
+		.word = word | SN_REC_BUSY,
+		.kind = SN_REC_EXIT,
+		.flags = sl->is_main ? SN_REC_IS_MAIN : 0,
+		.tid = sl->tid,
+		.time_ns = sn_clock_mono_ns(),
+		.start_fn = sl->start_fn,
+	};
+	last = (struct sn_rec_exit *)(r + 1);
+	__builtin_memset(last->comm, 0, sizeof(last->comm));
+	(void)sn_syscall2(SYS_prctl, 16 /* PR_GET_NAME */, last->comm);
+	last->credited_ns = sl->credited_ns;
+	last->cpu_at_arming_ns = sl->cpu_at_arming_ns;
+	last->cpu_ns = sn_clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	sn_ring_publish(r, word);
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * hot.h - everything that may run in a signal handler or inside a call of the program.
+ *
+ * Rules (DESIGN §3): no allocation, lock, stdio, dlsym or lazy TLS; errno kept; bounded
+ * loops; at most 1 KiB of stack; no system call on the common path.  tests/lint/hot-symbols.sh
+ * holds them.  SN_HOT marks a prototype whose function keeps them.
+ */
+#ifndef SN_HOT_HOT_H
+#define SN_HOT_HOT_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <ucontext.h>
+
+#include "hot/live.h"
+#include "segment/layout.h"
+
+#if defined(__clang__)
+#define SN_HOT __attribute__((annotate("sn_hot")))
+#else
+#define SN_HOT
+#endif
+
+/* ring.c */
+
+/*
+ * Reserve size bytes (a multiple of 8, header word included) in the ring of a slot.  NULL when
+ * there is no room.  The caller fills what follows the first word, then calls sn_ring_publish
+ * with the word that it got.  May be interrupted by a handler that pushes into the same ring.
+ */
+void *sn_ring_reserve(const struct sn_segment *s, uint32_t slot, uint32_t size, uint64_t *word) SN_HOT;
+void sn_ring_publish(void *record, uint64_t word) SN_HOT;
+
+/* slot.c: the slots are a lock-free stack; any thread, also in a handler. */
+
+/* Take a free slot: state CLAIMED, accumulators of the thread zeroed.  SN_NO_SLOT when all are in use. */
+uint32_t sn_slot_claim(const struct sn_segment *s) SN_HOT;
+/* Give it back.  Its timer must be gone. */
+void sn_slot_release(const struct sn_segment *s, uint32_t slot) SN_HOT;
+
+/*
+ * Start the CPU-clock timer of thread tid, whose samples go to the slot: state ARMED, or UNARMED and
+ * counted when the kernel refuses it.  0 or -errno.  Raw system calls: from any thread of the process.
+ */
+int sn_timer_arm(const struct sn_live_state *live, uint32_t slot, pid_t tid) SN_HOT;
+void sn_timer_disarm(const struct sn_segment *s, uint32_t slot) SN_HOT;
+
+/* Do what the collector asked for (arm a thread that bypassed pthread_create, drop a dead one's timer). */
+void sn_wishes_obey(const struct sn_live_state *live) SN_HOT;
+
+/* cpu.c */
+
+/* One expiry of the slot's timer: credit, thin, and push a record of the stack at uc. */
+void sn_cpu_tick(const struct sn_live_state *live, uint32_t slot, int overrun, const ucontext_t *uc) SN_HOT;
+
+/* The last record of a thread, pushed by itself after its timer is gone. */
+void sn_cpu_thread_exit(const struct sn_segment *s, uint32_t slot) SN_HOT;
+
+/* unwind_copy.c, unwind_fp.c */
+
+/* The interrupted registers, in the order of struct sn_regs. */
+void sn_regs_from_ucontext(struct sn_regs *regs, const ucontext_t *uc) SN_HOT;
+/*
+ * How many bytes of stack, a multiple of 8, can be read from sp up (at most SN_COPY_MAX); sets
+ * SN_REC_TRUNCATED in *flags when there is or may be more, SN_REC_NO_STACK when there is none.
+ */
+uint32_t sn_stack_extent(const struct sn_slot *slot, uint64_t sp, const ucontext_t *uc, uint32_t *flags) SN_HOT;
+/* Follow frame pointers; frames may be NULL to count only.  At least 1, at most max. */
+uint32_t sn_unwind_fp(const struct sn_slot *slot, const ucontext_t *uc, uint64_t *frames, uint32_t max,
+	uint32_t *flags) SN_HOT;
+
+/* handler.c */
+
+/* The handler itself, and what was installed before it: what is not ours is passed on. */
+void sn_handler(int sig, siginfo_t *si, void *ucontext) SN_HOT;
+extern struct sigaction sn_foreign_action;
+/* Cookie of the newest segment: a late signal of our own timer must never reach the program. */
+extern uint32_t sn_newest_cookie;
+
+#endif

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * live.h - the live word: is this process being sampled?
+ *
+ * The word lies in a page of its own with MADV_WIPEONFORK: in every kind of child that has a
+ * copy of our memory (fork, _Fork, raw clone) it reads NULL, and every hook forwards.  The
+ * segment itself is MADV_DONTFORK there.
+ */
+#ifndef SN_HOT_LIVE_H
+#define SN_HOT_LIVE_H
+
+#include "base/atomic.h"
+#include "segment/layout.h"
+
+/* What sampling needs, private to the process: nobody can change it under the handler. */
+struct sn_live_state {
+	struct sn_segment segment;
+	struct sn_segment_options options;
+};
+
+struct sn_live_page {
+	struct sn_live_state *state;	/* NULL: not sampling */
+};
+
+/* Points to a static page of zeros until sn_control_start() has mapped the real one. */
+extern struct sn_live_page *sn_live_page;
+
+static inline struct sn_live_state *
+sn_live(void)
+{
+	return SN_LOAD_ACQUIRE(&sn_live_page->state);
+}
+
+#endif

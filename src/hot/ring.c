@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * ring.c - a slot's records: reserved and published here, consumed by collect/drain.c.
+ *
+ * Runs in:  reserve, publish - SIGPROF and calls of the program (hot).
+ * Memory:   in the segment; the collector wipes what it consumed, so that no byte of an old
+ *           record can be taken for a header.
+ * Ordering: resv is the owner thread's alone: a relaxed CAS, because only a handler that
+ *           interrupts the owner competes with it.  The header is stored with release and
+ *           loaded by the consumer with acquire; head the other way round.
+ * When full: the newest record is lost and counted, never an older one.
+ */
+#include <stddef.h>
+
+#include "base/atomic.h"
+#include "hot/hot.h"
+
+void *
+sn_ring_reserve(const struct sn_segment *s, uint32_t slot, uint32_t size, uint64_t *word)
+{
+	struct sn_slot *sl = &s->slots[slot];
+	uint8_t *ring = sn_segment_ring(s, slot);
+	uint64_t mask = s->ring_bytes - 1;
+	uint64_t pos = SN_LOAD_RELAXED(&sl->resv);
+	uint64_t pad;
+
+	do {
+		uint64_t to_end = s->ring_bytes - (pos & mask);
+
+		pad = size > to_end ? to_end : 0;
+		/* acquire: what the consumer wiped before it moved head is really free */
+		if (pos + pad + size - SN_LOAD_ACQUIRE(&sl->head) > s->ring_bytes)
+			return NULL;
+	} while (!SN_CAS_RELAXED(&sl->resv, &pos, pos + pad + size));
+
+	if (pad > 0) {
+		SN_STORE_RELEASE((uint64_t *)(void *)(ring + (pos & mask)), sn_rec_word(pos, pad) | SN_REC_PAD);
+		pos += pad;
+	}
+	*word = sn_rec_word(pos, size);
+	SN_STORE_RELAXED((uint64_t *)(void *)(ring + (pos & mask)), *word | SN_REC_BUSY);
+	return ring + (pos & mask);
+}
+
+void
+sn_ring_publish(void *record, uint64_t word)
+{
+	SN_STORE_RELEASE((uint64_t *)record, word);	/* pairs with the acquire in ring_read.c */
+}

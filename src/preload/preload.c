@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * preload.c - the constructor and the exit hook of libsonde.so.
+ *
+ * Runs in:  the program's first thread, before main and after exit().
+ */
+#include "control/control.h"
+
+__attribute__((constructor)) static void
+begin(int argc, char **argv, char **envp)
+{
+	(void)argc;
+	sn_control_start(argv, envp);
+}
+
+__attribute__((destructor)) static void
+end(void)
+{
+	sn_control_exit();
+}

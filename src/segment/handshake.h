@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * handshake.h - how a process of the tree gets its segment from the collector.
+ *
+ * One SOCK_SEQPACKET exchange on the abstract socket named by SONDE_COLLECTOR: hello, then
+ * welcome with the memfd as SCM_RIGHTS.  Who asks is known by SO_PEERCRED, not by what it says.
+ */
+#ifndef SN_SEGMENT_HANDSHAKE_H
+#define SN_SEGMENT_HANDSHAKE_H
+
+#include <stdint.h>
+
+#define SN_HELLO_MAGIC	0x6c6c6568u
+
+enum sn_hello_kind {
+	SN_HELLO_EXEC = 1,	/* a program has started: the constructor asks */
+	SN_HELLO_FORK = 2,	/* a child was forked: its modules are those of its parent */
+};
+
+struct sn_hello {
+	uint32_t magic;
+	uint32_t version;	/* SN_SEGMENT_VERSION of the library */
+	uint32_t kind;		/* enum sn_hello_kind */
+	uint32_t max_slots;	/* at most so many (address space is short); 0: as the collector likes */
+	uint64_t parent_cookie;	/* SN_HELLO_FORK: cookie of the parent's segment */
+};
+
+struct sn_welcome {
+	uint32_t magic;
+	int32_t status;		/* 0 and a descriptor, or a negative errno and none */
+	uint64_t bytes;		/* of the segment */
+};
+
+#endif

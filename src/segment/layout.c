@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * layout.c - format and check the shared segment (see layout.h).
+ *
+ * Runs in:  collector (format, open), constructor and atfork child (open): no allocation.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/atomic.h"
+#include "segment/layout.h"
+
+#define ROUND_PAGE(n) (((uint64_t)(n) + SN_PAGE - 1) & ~(uint64_t)(SN_PAGE - 1))
+
+struct offsets {
+	uint64_t shared, wish, slots, maps, rings, end;
+};
+
+static struct offsets
+offsets_of(uint32_t nslots, uint32_t ring_bytes)
+{
+	struct offsets o;
+
+	o.shared = ROUND_PAGE(sizeof(struct sn_segment_header));
+	o.wish = o.shared + ROUND_PAGE(sizeof(struct sn_segment_shared));
+	o.slots = o.wish + ROUND_PAGE(sizeof(struct sn_segment_wishes));
+	o.maps = o.slots + ROUND_PAGE((uint64_t)nslots * sizeof(struct sn_slot));
+	o.rings = o.maps + 2ull * SN_MAPS_BYTES;
+	o.end = o.rings + (uint64_t)nslots * ring_bytes;
+	return o;
+}
+
+uint64_t
+sn_segment_size(uint32_t nslots, uint32_t ring_bytes)
+{
+	return offsets_of(nslots, ring_bytes).end;
+}
+
+void
+sn_segment_format(void *base, uint32_t nslots, uint32_t ring_bytes, uint32_t cookie,
+	const struct sn_segment_options *options)
+{
+	struct offsets o = offsets_of(nslots, ring_bytes);
+	struct sn_segment_header *h = base;
+
+	h->version = SN_SEGMENT_VERSION;
+	h->header_bytes = sizeof(*h);
+	h->total_bytes = o.end;
+	h->nslots = nslots;
+	h->ring_bytes = ring_bytes;
+	h->shared_off = o.shared;
+	h->wish_off = o.wish;
+	h->slots_off = o.slots;
+	h->maps_off = o.maps;
+	h->rings_off = o.rings;
+	h->maps_bytes = SN_MAPS_BYTES;
+	h->cookie = cookie;
+	h->options = *options;
+	SN_STORE_RELEASE(&h->magic, SN_SEGMENT_MAGIC);
+}
+
+static bool
+sizes_fit(const struct sn_segment_header *h, uint64_t bytes)
+{
+	struct offsets o;
+
+	if (h->nslots == 0 || h->nslots > SN_SLOTS_MAX || h->ring_bytes < SN_RING_FRAMES ||
+	    h->ring_bytes > SN_RING_COPY || (h->ring_bytes & (h->ring_bytes - 1)) != 0)
+		return false;
+	o = offsets_of(h->nslots, h->ring_bytes);
+	return h->total_bytes == o.end && bytes >= o.end && h->shared_off == o.shared && h->wish_off == o.wish &&
+	    h->slots_off == o.slots && h->maps_off == o.maps && h->rings_off == o.rings &&
+	    h->maps_bytes == SN_MAPS_BYTES;
+}
+
+int
+sn_segment_open(struct sn_segment *s, void *base, uint64_t bytes)
+{
+	struct sn_segment_header h;	/* checked and used from here: the mapping may change under us */
+	struct offsets o;
+
+	if (bytes < sizeof(h))
+		return -EPROTO;
+	memcpy(&h, base, sizeof(h));
+	if (h.magic != SN_SEGMENT_MAGIC || h.version != SN_SEGMENT_VERSION || h.header_bytes != sizeof(h) ||
+	    !sizes_fit(&h, bytes))
+		return -EPROTO;
+	o = offsets_of(h.nslots, h.ring_bytes);
+	*s = (struct sn_segment){
+		.base = base,
+		.bytes = o.end,
+		.header = base,
+		.shared = (void *)((uint8_t *)base + o.shared),
+		.wishes = (void *)((uint8_t *)base + o.wish),
+		.slots = (void *)((uint8_t *)base + o.slots),
+		.maps = (uint8_t *)base + o.maps,
+		.rings = (uint8_t *)base + o.rings,
+		.nslots = h.nslots,
+		.ring_bytes = h.ring_bytes,
+		.maps_bytes = h.maps_bytes,
+		.cookie = h.cookie,
+	};
+	return 0;
+}
+
+void
+sn_segment_fill_free_list(struct sn_segment *s)
+{
+	/*
+	 * A slot that was never used is not in a list yet: its next_free is 0 like the rest of
+	 * a fresh segment.  Linking 1024 slots would touch every page of them, so the list
+	 * starts with slot 0 and each slot that is taken for the first time brings the next.
+	 */
+	SN_STORE_RELEASE(&s->shared->free_slots, 1ull);
+}

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * layout.h - the shared segment: what the program writes and the collector reads.
+ *
+ * Runs in:  both sides.  One mapping of one memfd, made and sized by the collector,
+ *           mapped whole by the program; every page is sparse until it is touched.
+ * Memory:   header - written by the collector before the hand-over, then read-only;
+ *           shared, slots, rings, maps - written by the program's threads;
+ *           wish and each ring's head - written by the collector.
+ * Trust:    the program may be hostile or torn.  The collector works from its own copy of
+ *           sizes and offsets (struct sn_segment) and checks every index that it reads.
+ *
+ *	| header | shared | wishes | slots[nslots] | maps start | maps exit | rings[nslots] |
+ */
+#ifndef SN_SEGMENT_LAYOUT_H
+#define SN_SEGMENT_LAYOUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SN_SEGMENT_MAGIC	0x31656e646e6f7373ull	/* "ssndnde1": any one number will do */
+#define SN_SEGMENT_VERSION	1u
+#define SN_PAGE			4096u
+
+#define SN_SLOTS_DEFAULT	1024u
+#define SN_SLOTS_MAX		65536u
+#define SN_RING_COPY		(2u << 20)	/* bytes of a ring whose records carry stack copies */
+#define SN_RING_FRAMES	(256u << 10)	/* … whose records carry frames */
+#define SN_MAPS_BYTES		(1u << 20)	/* room for one text of /proc/PID/maps */
+#define SN_COPY_MAX		(16u << 10)	/* most bytes of stack in a record */
+#define SN_FRAMES_MAX		1024u
+#define SN_WISHES		16u
+#define SN_NO_SLOT		UINT32_MAX
+
+/* What sampling the program was asked for; the collector writes it before the hand-over. */
+struct sn_segment_options {
+	uint64_t period_ns;		/* 1e9 / hz */
+	uint64_t tick_ns;		/* interval of the timers */
+	uint32_t hz;
+	uint32_t signal;
+	uint32_t depth;
+	uint32_t copy_stack;		/* 1: records carry registers and stack; 0: frame pointers */
+	uint32_t idle;			/* 1: arm nothing */
+	uint32_t reserved;
+};
+
+struct sn_segment_header {
+	uint64_t magic;
+	uint32_t version;
+	uint32_t header_bytes;		/* sizeof(struct sn_segment_header) of the writer */
+	uint64_t total_bytes;
+	uint32_t nslots;
+	uint32_t ring_bytes;		/* a power of two */
+	uint64_t shared_off, wish_off, slots_off, maps_off, rings_off;
+	uint32_t maps_bytes;		/* of each of the two texts */
+	int32_t pid;			/* as the collector sees it */
+	uint64_t start_time;		/* field 22 of /proc/PID/stat: tells a reused pid */
+	uint64_t mono_ns, real_ns;	/* the same moment by CLOCK_MONOTONIC and CLOCK_REALTIME */
+	uint32_t cookie;		/* upper half of sival_ptr of every timer of ours */
+	uint32_t reserved;
+	struct sn_segment_options options;
+	char exe[1024];			/* as /proc/PID/exe said, cut */
+};
+
+/* Words that all threads of the program write. */
+struct sn_segment_shared {
+	uint64_t free_slots;		/* tag << 32 | index + 1 of the first free slot */
+	uint64_t pid_inside;		/* getpid() of the owner; hooks compare before they write */
+	uint32_t modules_generation;	/* bumped around every dlopen and dlclose */
+	uint32_t slots_refused;		/* threads that found no slot */
+	uint32_t timers_refused;	/* threads whose timer the kernel refused */
+	uint32_t wishes_done;		/* last wish sequence that was obeyed */
+	uint64_t maps_start_len;	/* bytes of the first maps text, stored last (release) */
+	uint64_t maps_exit_len;		/* … of the second; 0 when nothing changed since the start */
+	uint32_t maps_exit_generation;
+	uint32_t ended;			/* an exit hook ran */
+	uint64_t cpu_at_exit_ns;	/* CPU clock of the process in that hook */
+};
+
+/* What the collector asks: arm a timer for a thread that has none, or drop the timer of a dead one. */
+enum sn_wish_op { SN_WISH_NONE, SN_WISH_ARM, SN_WISH_DISARM };
+
+struct sn_segment_wishes {
+	uint32_t posted;		/* sequence of the newest wish (release) */
+	uint32_t reserved;
+	uint64_t wish[SN_WISHES];	/* op << 32 | tid, at sequence % SN_WISHES; taken by swapping in 0 */
+};
+
+enum sn_slot_state {
+	SN_SLOT_FREE,			/* in the list of free slots */
+	SN_SLOT_CLAIMED,		/* a thread is on its way */
+	SN_SLOT_ARMED,			/* its timer runs */
+	SN_SLOT_UNARMED,		/* owned by a thread whose timer was refused */
+};
+
+/*
+ * One slot: the owner thread's accumulators and the positions of its ring.  All are read by
+ * the collector at any time; only the owner thread writes them, but for head.
+ */
+struct sn_slot {
+	uint32_t state;			/* enum sn_slot_state */
+	uint32_t next_free;		/* index + 1, while free */
+	int32_t tid;			/* as the program sees it */
+	int32_t timer_id;
+	uint32_t uses;			/* how many threads had this slot, the present one included */
+	uint32_t is_main;
+	uint64_t start_fn;		/* where the thread began */
+	uint64_t stack_lo, stack_hi;	/* bounds of its stack; 0, 0 unknown */
+	uint64_t cpu_at_arming_ns;
+	uint64_t acc_ns;		/* credited time not yet in a sample; survives the thread */
+	uint64_t credited_ns;		/* of this thread */
+	uint64_t signals;		/* these four: since the segment began */
+	uint64_t handler_ns;
+	uint64_t lost_records;
+	uint64_t lost_weight;
+	uint64_t resv;			/* ring position reserved up to, in bytes since the segment began */
+	uint64_t pad0[2];		/* keeps head on a cache line that the handler only reads */
+	uint64_t head;			/* consumed up to; the collector's */
+	uint64_t pad1[7];
+};
+_Static_assert(sizeof(struct sn_slot) == 192, "slot layout is part of SN_SEGMENT_VERSION");
+
+/*
+ * Ring record.  The first word publishes it: BUSY | PAD | own position / 8 | bytes.
+ * A reader takes a record only if the position is the one it reads at and BUSY is clear,
+ * so that neither a half-written nor an old record can pass.
+ */
+#define SN_REC_BUSY		(1ull << 63)
+#define SN_REC_PAD		(1ull << 62)
+#define SN_REC_POS_SHIFT	24
+#define SN_REC_POS_MASK		((1ull << 38) - 1)
+#define SN_REC_SIZE_MASK	((1ull << 24) - 1)
+
+static inline uint64_t
+sn_rec_word(uint64_t pos, uint64_t size)
+{
+	return ((pos / 8 & SN_REC_POS_MASK) << SN_REC_POS_SHIFT) | size;
+}
+
+enum sn_rec_kind { SN_REC_STACK = 1, SN_REC_FRAMES = 2, SN_REC_EXIT = 3 };
+enum sn_rec_flag {
+	SN_REC_TRUNCATED = 1,		/* cut at the limit of frames or of copied bytes */
+	SN_REC_NO_STACK = 2,		/* the stack pointer lay in unreadable memory */
+	SN_REC_IS_MAIN = 4,		/* the process's first thread */
+};
+
+struct sn_rec {
+	uint64_t word;
+	uint16_t kind;
+	uint16_t nframes;		/* SN_REC_FRAMES */
+	uint32_t flags;
+	int32_t tid;
+	uint32_t weight;		/* in periods */
+	uint64_t time_ns;		/* CLOCK_MONOTONIC */
+	uint64_t start_fn;
+	uint32_t generation;		/* of the modules */
+	uint32_t stack_bytes;		/* SN_REC_STACK: bytes that follow the registers, from SP up */
+};
+_Static_assert(sizeof(struct sn_rec) == 48, "record layout is part of SN_SEGMENT_VERSION");
+
+/* SN_REC_FRAMES goes on with uint64_t frames[nframes]: PC of the leaf, then return addresses. */
+
+/* SN_REC_STACK goes on with struct sn_regs and stack_bytes of stack. */
+#if defined(__x86_64__)
+/* In the numbering of DWARF: rax rdx rcx rbx rsi rdi rbp rsp r8 … r15, return address column. */
+#define SN_NREGS	17
+#define SN_REG_SP	7
+#define SN_REG_PC	16
+#define SN_REG_FP	6
+#elif defined(__aarch64__)
+/* x0 … x30, sp, then pc in a place of our own. */
+#define SN_NREGS	33
+#define SN_REG_SP	31
+#define SN_REG_PC	32
+#define SN_REG_FP	29
+#endif
+
+struct sn_regs {
+	uint64_t r[SN_NREGS];
+};
+
+/* SN_REC_EXIT goes on with this: the last word on a thread. */
+struct sn_rec_exit {
+	uint64_t cpu_ns;		/* its CPU clock */
+	uint64_t credited_ns;
+	uint64_t cpu_at_arming_ns;
+	char comm[16];
+};
+
+/* A segment as mapped here, with sizes that were checked once and are never read again. */
+struct sn_segment {
+	uint8_t *base;
+	uint64_t bytes;
+	const struct sn_segment_header *header;
+	struct sn_segment_shared *shared;
+	struct sn_segment_wishes *wishes;
+	struct sn_slot *slots;
+	uint8_t *maps;
+	uint8_t *rings;
+	uint32_t nslots;
+	uint32_t ring_bytes;
+	uint32_t maps_bytes;
+	uint32_t cookie;
+};
+
+/* Bytes that a segment of these sizes takes. */
+uint64_t sn_segment_size(uint32_t nslots, uint32_t ring_bytes);
+
+/* Write the header of a fresh, zeroed segment of sn_segment_size() bytes. */
+void sn_segment_format(void *base, uint32_t nslots, uint32_t ring_bytes, uint32_t cookie,
+	const struct sn_segment_options *options);
+
+/* Check a header and fill s.  0, or -EPROTO: not a segment of this version, or sizes that do not fit. */
+int sn_segment_open(struct sn_segment *s, void *base, uint64_t bytes);
+
+/* Put all slots into the free list; the program's side, once, before any thread uses it. */
+void sn_segment_fill_free_list(struct sn_segment *s);
+
+static inline uint8_t *
+sn_segment_ring(const struct sn_segment *s, uint32_t slot)
+{
+	return s->rings + (uint64_t)slot * s->ring_bytes;
+}
+
+#endif

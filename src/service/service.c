@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * service.c - the loop: ticks, signals, processes that end.
+ *
+ * Runs in:  the collector.
+ * Memory:   guests are owned by the service until they end, then by the worker that writes them.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "service/internal.h"
+
+#define TICK_NS		(SN_NS_PER_SEC / 10)
+#define TICK_MIN_NS	(SN_NS_PER_SEC / 200)
+#define SCAN_NS		SN_NS_PER_SEC
+#define GRACE_NS	(SN_NS_PER_SEC / 2)	/* for programs that end right after the command */
+#define RECORDS_A_TICK	2000			/* then others have their turn */
+#define QUARTER		64			/* fill level, of 256 */
+
+static void on_tick(evutil_socket_t fd, short what, void *arg);
+
+struct sn_guest *
+sn_guest_find(struct sn_service *s, pid_t pid)
+{
+	for (struct sn_guest *g = s->guests; g != NULL; g = g->next)
+		if (g->process->pid == pid)
+			return g;
+	return NULL;
+}
+
+struct sn_guest *
+sn_guest_by_cookie(struct sn_service *s, uint64_t cookie)
+{
+	for (struct sn_guest *g = s->guests; g != NULL; g = g->next)
+		if (g->process->has_segment && g->process->seg.cookie == cookie)
+			return g;
+	return NULL;
+}
+
+static void
+free_guest(struct sn_guest *g)
+{
+	if (g->ended != NULL)
+		event_free(g->ended);
+	if (g->pidfd >= 0)
+		(void)close(g->pidfd);
+	free(g);
+}
+
+/* Does its profile become a file?  The command's always, others' only with a sample in it. */
+static bool
+is_worth_a_file(const struct sn_service *s, const struct sn_process *p)
+{
+	return s->options.mode != SN_MODE_IDLE && (p->is_first || p->count.samples > 0);
+}
+
+/* The process is gone, or a zombie whose clock can still be read. */
+static void
+end_guest(struct sn_service *s, struct sn_guest *g)
+{
+	struct sn_process *p = g->process;
+	uint64_t before = sn_clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	struct sn_guest **at;
+	int err;
+
+	p->ended = true;
+	if (sn_process_read_cpu(p) > 0)
+		p->cpu_is_final = true;
+	err = sn_process_finish(p, &s->options, g->own_cpu_ns + sn_clock_ns(CLOCK_THREAD_CPUTIME_ID) - before);
+	for (at = &s->guests; *at != g; at = &(*at)->next)
+		;
+	*at = g->next;
+	free_guest(g);
+	if (err < 0)
+		sn_log(SN_LOG_STDERR, "profile of process %d is not whole: %s", (int)p->pid, strerror(-err));
+	if (p->is_first) {
+		s->result->profiled = p->images > 0;
+		s->result->samples = p->count.samples;
+		s->result->lost = p->count.lost;
+		s->result->cpu_s = (double)p->cpu_ns / 1e9;
+	}
+	if (is_worth_a_file(s, p))
+		sn_worker_add(s, p);
+	else
+		sn_process_free(p);
+}
+
+static void
+on_guest_ended(evutil_socket_t fd, short what, void *arg)
+{
+	struct sn_guest *g = arg;
+
+	(void)fd;
+	(void)what;
+	if (g->process->pid != g->service->command)	/* the command's end is SIGCHLD, before it is reaped */
+		end_guest(g->service, g);
+}
+
+struct sn_guest *
+sn_guest_new(struct sn_service *s, pid_t pid)
+{
+	struct sn_guest *g = calloc(1, sizeof(*g));
+
+	if (g == NULL)
+		return NULL;
+	g->service = s;
+	g->pidfd = -1;
+	g->process = sn_process_new(pid, &s->options, &s->images);
+	if (g->process == NULL) {
+		free(g);
+		return NULL;
+	}
+	g->process->is_first = pid == s->command && !s->command_ended;
+#ifdef SYS_pidfd_open
+	g->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);	/* sets close-on-exec itself */
+#endif
+	if (g->pidfd >= 0) {
+		g->ended = event_new(s->base, g->pidfd, EV_READ, on_guest_ended, g);
+		if (g->ended != NULL)
+			(void)event_add(g->ended, NULL);	/* else noticed by the scan */
+	}
+	g->next = s->guests;
+	s->guests = g;
+	return g;
+}
+
+/* All profiles are written, or only programs that outlive the command are left. */
+static bool
+is_over(const struct sn_service *s, uint64_t now)
+{
+	if (!s->command_ended || s->workers != NULL)
+		return false;
+	return s->guests == NULL || now - s->command_ended_ns > GRACE_NS;
+}
+
+static void
+scan_guests(struct sn_service *s)
+{
+	struct sn_guest *next;
+
+	for (struct sn_guest *g = s->guests; g != NULL; g = next) {
+		next = g->next;
+		sn_process_scan(g->process, (uint32_t)s->options.signal);
+		if (g->pidfd < 0 && g->process->pid != s->command && kill(g->process->pid, 0) < 0 && errno == ESRCH)
+			end_guest(s, g);
+	}
+}
+
+static void
+set_tick(struct sn_service *s, uint64_t ns)
+{
+	struct timeval tv = { (time_t)(ns / SN_NS_PER_SEC), (suseconds_t)(ns % SN_NS_PER_SEC / 1000) };
+
+	s->tick_ns = ns;
+	(void)event_add(s->ticking, &tv);
+}
+
+static void
+on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct sn_service *s = arg;
+	uint32_t fullest = 0, taken = 0;
+	uint64_t now;
+
+	(void)fd;
+	(void)what;
+	for (struct sn_guest *g = s->guests; g != NULL; g = g->next) {
+		uint64_t before = sn_clock_ns(CLOCK_THREAD_CPUTIME_ID);
+		uint32_t n = g->process->has_segment ? sn_process_drain(g->process, RECORDS_A_TICK, &fullest) : 0;
+
+		if (n > taken)
+			taken = n;
+		g->own_cpu_ns += sn_clock_ns(CLOCK_THREAD_CPUTIME_ID) - before;
+	}
+	now = sn_clock_mono_ns();
+	if (now - s->last_scan_ns >= SCAN_NS) {
+		s->last_scan_ns = now;
+		scan_guests(s);
+	}
+	if (is_over(s, now)) {
+		(void)event_base_loopbreak(s->base);
+		return;
+	}
+	if (taken >= RECORDS_A_TICK)
+		set_tick(s, 1000);
+	else if (fullest >= QUARTER)
+		set_tick(s, s->tick_ns / 2 > TICK_MIN_NS ? s->tick_ns / 2 : TICK_MIN_NS);
+	else
+		set_tick(s, TICK_NS);
+}
+
+/* The command is a zombie now: its last clock first, then it is waited for. */
+static void
+reap_command(struct sn_service *s)
+{
+	struct sn_guest *g;
+	siginfo_t si = { 0 };
+
+	if (s->command_ended || waitid(P_PID, (id_t)s->command, &si, WEXITED | WNOHANG | WNOWAIT) < 0 || si.si_pid == 0)
+		return;
+	g = sn_guest_find(s, s->command);
+	if (g != NULL)
+		end_guest(s, g);
+	while (waitpid(s->command, &s->result->wait_status, 0) < 0 && errno == EINTR)
+		;
+	s->command_ended = true;
+	s->command_ended_ns = sn_clock_mono_ns();
+	set_tick(s, 1000);
+}
+
+static void
+on_signal(evutil_socket_t fd, short what, void *arg)
+{
+	struct sn_service *s = arg;
+	struct signalfd_siginfo si;
+
+	(void)what;
+	while (read(fd, &si, sizeof(si)) == (ssize_t)sizeof(si)) {
+		if (si.ssi_signo == SIGCHLD)
+			continue;
+		/* The terminal's own go to the whole foreground group: the command has them already. */
+		if (si.ssi_code <= 0 && !s->command_ended)
+			(void)kill(s->command, (int)si.ssi_signo);
+	}
+	sn_workers_reap(s);
+	reap_command(s);
+	if (is_over(s, sn_clock_mono_ns()))
+		(void)event_base_loopbreak(s->base);
+}
+
+/*
+ * Programs that outlive the command, as a daemon does: who started us gets its answer now, a copy of
+ * us stays with them.
+ */
+static int
+leave_background(struct sn_service *s)
+{
+	pid_t pid;
+	int null;
+
+	for (struct sn_guest *g = s->guests; g != NULL; g = g->next)
+		s->result->still_running++;
+	pid = fork();
+	if (pid != 0)
+		return pid < 0 ? -errno : 0;
+	s->result->is_background = true;
+	(void)setsid();
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	for (int fd = 0; null >= 0 && fd <= 2; fd++)
+		(void)dup2(null, fd);
+	if (event_reinit(s->base) < 0)
+		return -EIO;
+	while (s->guests != NULL || s->workers != NULL) {
+		set_tick(s, TICK_NS);
+		if (event_base_loop(s->base, EVLOOP_ONCE) < 0)
+			return -EIO;
+	}
+	return 0;
+}
+
+/* An eighth of what the cgroup may have: sonde is a guest there. */
+static void
+bound_memory(struct sn_options *o)
+{
+	struct sn_buf group = { 0 }, limit = { 0 };
+	char path[4096];
+	long long max;
+
+	if (sn_buf_read_path(&group, "/proc/self/cgroup", 64 << 10) == 0) {
+		sn_buf_put(&group, "", 1);
+		if (group.err == 0 && strncmp((char *)group.data, "0::/", 4) == 0) {
+			char *name = (char *)group.data + 3;
+
+			name[strcspn(name, "\n")] = '\0';
+			(void)snprintf(path, sizeof(path), "/sys/fs/cgroup%.3000s/memory.max", name);
+			if (sn_buf_read_path(&limit, path, 4096) == 0) {
+				sn_buf_put(&limit, "", 1);
+				max = limit.err == 0 ? strtoll((char *)limit.data, NULL, 10) : 0;
+				if (max > 0 && max / 8 < o->memory)
+					o->memory = max / 8;
+			}
+		}
+	}
+	sn_buf_free(&group);
+	sn_buf_free(&limit);
+}
+
+struct sn_service *
+sn_service_new(const struct sn_options *o, const char *file, int *err)
+{
+	struct sn_service *s = calloc(1, sizeof(*s));
+
+	*err = -ENOMEM;
+	if (s == NULL)
+		return NULL;
+	s->options = *o;
+	bound_memory(&s->options);
+	s->file = file;
+	s->listener = s->signal_fd = -1;
+	s->base = event_base_new();
+	s->ticking = s->base != NULL ? event_new(s->base, -1, 0, on_tick, s) : NULL;
+	*err = s->ticking != NULL ? sn_welcome_open(s) : -ENOMEM;
+	if (*err < 0) {
+		sn_service_free(s);
+		return NULL;
+	}
+	return s;
+}
+
+const char *
+sn_service_socket(const struct sn_service *s)
+{
+	return s->socket;
+}
+
+int
+sn_service_run(struct sn_service *s, pid_t command, int signal_fd, struct sn_service_result *result)
+{
+	s->command = command;
+	s->result = result;
+	s->signal_fd = signal_fd;
+	s->last_scan_ns = sn_clock_mono_ns();
+	s->signalled = event_new(s->base, signal_fd, EV_READ | EV_PERSIST, on_signal, s);
+	if (s->signalled == NULL || event_add(s->signalled, NULL) < 0)
+		return -ENOMEM;
+	set_tick(s, TICK_NS);
+	if (event_base_dispatch(s->base) < 0)
+		return -EIO;
+	return s->guests != NULL ? leave_background(s) : 0;
+}
+
+void
+sn_service_free(struct sn_service *s)
+{
+	struct sn_guest *g;
+
+	if (s == NULL)
+		return;
+	while ((g = s->guests) != NULL) {
+		s->guests = g->next;
+		sn_process_free(g->process);
+		free_guest(g);
+	}
+	if (s->accepting != NULL)
+		event_free(s->accepting);
+	if (s->ticking != NULL)
+		event_free(s->ticking);
+	if (s->signalled != NULL)
+		event_free(s->signalled);
+	if (s->base != NULL)
+		event_base_free(s->base);
+	if (s->listener >= 0)
+		(void)close(s->listener);
+	if (s->signal_fd >= 0)
+		(void)close(s->signal_fd);
+	free(s);
+}

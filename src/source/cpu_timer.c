@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * cpu_timer.c - the engine `timer`: a timer on the CPU clock of each thread (DESIGN §5).
+ *
+ * Runs in:  application threads, at their start and end.
+ */
+#include <stddef.h>
+
+#include "base/atomic.h"
+#include "base/syscall.h"
+#include "source/source.h"
+
+static void
+let_signal_through(uint32_t signal)
+{
+	uint64_t set = 1ull << (signal - 1);
+
+	(void)sn_syscall4(SYS_rt_sigprocmask, SIG_UNBLOCK, &set, NULL, sizeof(set));
+}
+
+void
+sn_thread_attach(const struct sn_live_state *live, uint32_t slot, uint64_t start_fn, uint64_t lo, uint64_t hi,
+	bool is_main)
+{
+	struct sn_slot *sl = &live->segment.slots[slot];
+
+	sl->start_fn = start_fn;
+	sl->stack_lo = lo;
+	sl->stack_hi = hi;
+	sl->is_main = is_main;
+	if (live->options.idle) {
+		SN_STORE_RELAXED(&sl->tid, (int32_t)sn_syscall0(SYS_gettid));
+		return;
+	}
+	let_signal_through(live->options.signal);
+	(void)sn_timer_arm(live, slot, (pid_t)sn_syscall0(SYS_gettid));	/* refused: counted there */
+}
+
+void
+sn_thread_detach(const struct sn_live_state *live, uint32_t slot)
+{
+	sn_timer_disarm(&live->segment, slot);
+	sn_cpu_thread_exit(&live->segment, slot);
+	sn_slot_release(&live->segment, slot);
+}

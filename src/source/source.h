@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * source.h - what arms sampling, in application threads.
+ */
+#ifndef SN_SOURCE_SOURCE_H
+#define SN_SOURCE_SOURCE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "hot/hot.h"
+
+/* cpu_timer.c */
+
+/*
+ * The calling thread begins to be sampled into its slot (claimed before).  start_fn: where it
+ * began; [lo, hi): its stack.  Also lets our signal through, if the thread inherited a mask
+ * that blocks it.
+ */
+void sn_thread_attach(const struct sn_live_state *live, uint32_t slot, uint64_t start_fn, uint64_t lo, uint64_t hi,
+	bool is_main);
+
+/* The calling thread ends: its timer goes, its last record is pushed, its slot is free again. */
+void sn_thread_detach(const struct sn_live_state *live, uint32_t slot);
+
+/* threads.c */
+
+/*
+ * Arm every thread of this process but the calling one: those that earlier constructors started.
+ * From outside such a thread only its CPU clock is known: no start function, no bounds.
+ */
+void sn_threads_adopt(const struct sn_live_state *live, pid_t self);
+
+#endif

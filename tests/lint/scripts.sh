@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# Every shell script parses, begins as it should, may be executed, and shellcheck has no complaint.
+. "$(dirname "$0")/lib.sh"
+scripts=0
+checked=()
+while IFS= read -r f; do
+	scripts=$((scripts + 1))
+	bash -n "$f" 2>"$T/err" || wrong "$f: $(head -1 "$T/err")"
+	case $f in
+	*/lib.sh | */common.sh) head -1 "$f" | grep -qx '# shellcheck shell=bash' || wrong "$f: its first line" ;;
+	*)
+		head -1 "$f" | grep -qx '#!/usr/bin/env bash' || wrong "$f: its first line"
+		[ -x "$f" ] || wrong "$f may not be executed" ;;
+	esac
+	checked+=("$f")
+done < <(find "$SN_SRC/tests" "$SN_SRC/tools" -path "*/build*" -prune -o -path '*/tests/tmp' -prune -o -name '*.sh' -print | sort)
+if [ "$scripts" -gt 0 ] && command -v shellcheck >/dev/null; then
+	shellcheck -x -P SCRIPTDIR "${checked[@]}" >"$T/shellcheck" 2>&1 || wrong "shellcheck: $(head -60 "$T/shellcheck")"
+fi
+verdict "$scripts" "scripts"

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * test_segment.c - the segment's header and the slots: what is refused, what is given out.
+ */
+#include <check.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/atomic.h"
+#include "hot/hot.h"
+#include "segment/layout.h"
+
+#define NSLOTS 8u
+
+static void *base;
+static uint64_t bytes;
+static struct sn_segment seg;
+
+static void
+set_up(void)
+{
+	struct sn_segment_options o = { .period_ns = 10000000, .tick_ns = 4000000, .hz = 100, .copy_stack = 1 };
+
+	bytes = sn_segment_size(NSLOTS, SN_RING_FRAMES);
+	base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ck_assert_ptr_ne(base, MAP_FAILED);
+	sn_segment_format(base, NSLOTS, SN_RING_FRAMES, 77, &o);
+	ck_assert_int_eq(sn_segment_open(&seg, base, bytes), 0);
+	sn_segment_fill_free_list(&seg);
+}
+
+static void
+tear_down(void)
+{
+	(void)munmap(base, bytes);
+}
+
+START_TEST(open_formatted_segment_gives_its_parts)
+{
+	ck_assert_uint_eq(seg.nslots, NSLOTS);
+	ck_assert_uint_eq(seg.ring_bytes, SN_RING_FRAMES);
+	ck_assert_uint_eq(seg.cookie, 77);
+	ck_assert(sn_segment_ring(&seg, NSLOTS - 1) + seg.ring_bytes == seg.base + seg.bytes);
+	ck_assert((uintptr_t)seg.slots % 64 == 0);
+}
+END_TEST
+
+START_TEST(open_hostile_header_is_refused)
+{
+	struct sn_segment_header good, *h = base;
+	struct sn_segment s;
+
+	memcpy(&good, h, sizeof(good));
+	for (size_t i = 0; i < offsetof(struct sn_segment_header, pid); i++) {
+		((uint8_t *)base)[i] ^= 0x41;
+		ck_assert_msg(sn_segment_open(&s, base, bytes) == -EPROTO, "byte %zu", i);
+		memcpy(h, &good, sizeof(good));
+	}
+	ck_assert_int_eq(sn_segment_open(&s, base, bytes), 0);
+}
+END_TEST
+
+START_TEST(open_segment_cut_short_is_refused)
+{
+	struct sn_segment s;
+
+	ck_assert_int_eq(sn_segment_open(&s, base, bytes - 1), -EPROTO);
+	ck_assert_int_eq(sn_segment_open(&s, base, sizeof(struct sn_segment_header) - 1), -EPROTO);
+	ck_assert_int_eq(sn_segment_open(&s, base, 0), -EPROTO);
+}
+END_TEST
+
+START_TEST(claim_gives_each_slot_once_then_counts_the_refusal)
+{
+	bool seen[NSLOTS] = { false };
+
+	for (uint32_t i = 0; i < NSLOTS; i++) {
+		uint32_t slot = sn_slot_claim(&seg);
+
+		ck_assert_uint_lt(slot, NSLOTS);
+		ck_assert(!seen[slot]);
+		seen[slot] = true;
+	}
+	ck_assert_uint_eq(sn_slot_claim(&seg), SN_NO_SLOT);
+	ck_assert_uint_eq(seg.shared->slots_refused, 1);
+}
+END_TEST
+
+START_TEST(release_makes_slot_free_and_keeps_its_accumulator)
+{
+	uint32_t slot = sn_slot_claim(&seg);
+
+	seg.slots[slot].acc_ns = 1234567;
+	seg.slots[slot].credited_ns = 99;
+	sn_slot_release(&seg, slot);
+	ck_assert_uint_eq(seg.slots[slot].state, SN_SLOT_FREE);
+	ck_assert_uint_eq(sn_slot_claim(&seg), slot);
+	ck_assert_uint_eq(seg.slots[slot].acc_ns, 1234567);	/* or short threads would be counted with a bias */
+	ck_assert_uint_eq(seg.slots[slot].credited_ns, 0);
+	ck_assert_uint_eq(seg.slots[slot].uses, 2);
+}
+END_TEST
+
+START_TEST(claim_first_use_starts_accumulator_below_one_period)
+{
+	for (uint32_t i = 0; i < NSLOTS; i++)
+		ck_assert_uint_lt(seg.slots[sn_slot_claim(&seg)].acc_ns, 10000000);
+}
+END_TEST
+
+static void *
+claim_and_release(void *arg)
+{
+	uint32_t *owner = arg;
+
+	for (int i = 0; i < 20000; i++) {
+		uint32_t slot = sn_slot_claim(&seg), nobody = 0;
+
+		if (slot == SN_NO_SLOT)
+			continue;
+		/* owner[slot] must be free, or two threads have the same slot */
+		if (!SN_CAS_ACQ_REL(&owner[slot], &nobody, 1u))
+			return (void *)1;
+		SN_STORE_RELEASE(&owner[slot], 0u);
+		sn_slot_release(&seg, slot);
+	}
+	return NULL;
+}
+
+START_TEST(claim_by_many_threads_never_gives_a_slot_twice)
+{
+	static uint32_t owner[NSLOTS];
+	pthread_t t[4];
+
+	memset(owner, 0, sizeof(owner));
+	for (int i = 0; i < 4; i++)
+		ck_assert_int_eq(pthread_create(&t[i], NULL, claim_and_release, owner), 0);
+	for (int i = 0; i < 4; i++) {
+		void *clash;
+
+		ck_assert_int_eq(pthread_join(t[i], &clash), 0);
+		ck_assert_ptr_null(clash);
+	}
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("segment");
+	TCase *tc = tcase_create("segment");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_checked_fixture(tc, set_up, tear_down);
+	tcase_add_test(tc, open_formatted_segment_gives_its_parts);
+	tcase_add_test(tc, open_hostile_header_is_refused);
+	tcase_add_test(tc, open_segment_cut_short_is_refused);
+	tcase_add_test(tc, claim_gives_each_slot_once_then_counts_the_refusal);
+	tcase_add_test(tc, release_makes_slot_free_and_keeps_its_accumulator);
+	tcase_add_test(tc, claim_first_use_starts_accumulator_below_one_period);
+	tcase_add_test(tc, claim_by_many_threads_never_gives_a_slot_twice);
+	suite_add_tcase(suite, tc);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed != 0;
+}

@@ -1,0 +1,573 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * test_unwind.c - copied stacks of this program, and made-up ones, unwound.  Runs in `make check`; the oracle for real
+ * stacks is backtrace().
+ */
+#include <check.h>
+#include <execinfo.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "collect/unwind.h"
+
+#define COPY_MAX	(512u << 10)
+#define noinline	__attribute__((noinline, noclone))
+
+static struct sn_images images;
+static struct sn_modules mods;
+static struct sn_unwinder *unwinder;
+static struct sn_unwound out;
+
+/* One sample, as the handler of the program would take it, and what backtrace() says of the same moment. */
+static struct sn_regs regs;
+static uint8_t copy[COPY_MAX];
+static uint32_t copied;
+static void *oracle[SN_FRAMES_MAX];
+static int oracle_count;
+
+static void
+see_modules(void)
+{
+	struct sn_buf text = { 0 };
+
+	ck_assert_int_eq(sn_buf_read_path(&text, "/proc/self/maps", 16u << 20), 0);
+	ck_assert_int_eq(sn_modules_update(&mods, (char *)text.data, text.len, NULL, NULL), 0);
+	sn_buf_free(&text);
+}
+
+static void
+setup(void)
+{
+	images = (struct sn_images){ 0 };
+	sn_modules_init(&mods, &images, getpid());
+	see_modules();
+	unwinder = sn_unwinder_new(&mods);
+	ck_assert_ptr_nonnull(unwinder);
+}
+
+static void
+teardown(void)
+{
+	sn_unwinder_free(unwinder);
+	sn_modules_free(&mods);
+	ck_assert_uint_eq(images.held_bytes, 0);
+}
+
+static void
+take_regs(const ucontext_t *uc)
+{
+#if defined(__x86_64__)
+	static const int order[SN_NREGS] = { REG_RAX, REG_RDX, REG_RCX, REG_RBX, REG_RSI, REG_RDI, REG_RBP, REG_RSP,
+		REG_R8, REG_R9, REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15, REG_RIP };
+
+	for (int i = 0; i < SN_NREGS; i++)
+		regs.r[i] = (uint64_t)uc->uc_mcontext.gregs[order[i]];
+#elif defined(__aarch64__)
+	memcpy(regs.r, uc->uc_mcontext.regs, 31 * sizeof(uint64_t));
+	regs.r[SN_REG_SP] = uc->uc_mcontext.sp;
+	regs.r[SN_REG_PC] = uc->uc_mcontext.pc;
+#endif
+}
+
+/* Copied through the kernel: AddressSanitizer does not let us look at our own red zones. */
+static void
+copy_stack(void)
+{
+	pthread_attr_t attr;
+	uint64_t hi;
+	size_t size, want;
+	void *lo;
+	ssize_t n;
+	int fd = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(pthread_getattr_np(pthread_self(), &attr), 0);
+	ck_assert_int_eq(pthread_attr_getstack(&attr, &lo, &size), 0);
+	(void)pthread_attr_destroy(&attr);
+	hi = (uint64_t)(uintptr_t)lo + size;
+	want = hi - regs.r[SN_REG_SP] < COPY_MAX ? (size_t)(hi - regs.r[SN_REG_SP]) : COPY_MAX;
+	n = pread(fd, copy, want, (off_t)regs.r[SN_REG_SP]);
+	ck_assert_int_gt(n, 0);
+	copied = (uint32_t)n;
+	(void)close(fd);
+}
+
+static noinline int
+capture(void)
+{
+	ucontext_t uc;
+
+	ck_assert_int_eq(getcontext(&uc), 0);
+	take_regs(&uc);
+	oracle_count = backtrace(oracle, SN_FRAMES_MAX);
+	/* AddressSanitizer has a backtrace() of its own, with one frame more */
+	if ((uint64_t)(uintptr_t)oracle[0] - regs.r[SN_REG_PC] > 1024)
+		memmove(oracle, oracle + 1, (size_t)--oracle_count * sizeof(oracle[0]));
+	copy_stack();
+	return oracle_count;
+}
+
+static noinline int
+descend(int depth, int (*at_bottom)(void))
+{
+	volatile int here = depth;
+
+	if (depth == 0)
+		return at_bottom() + here;
+	return descend(depth - 1, at_bottom) + here;	/* used afterwards: no tail call */
+}
+
+static void
+run(int is_cut, uint32_t depth)
+{
+	memset(&out, 0x5a, sizeof(out));
+	sn_unwind(unwinder, &regs, copy, copied, is_cut, depth, &out);
+	ck_assert_uint_ge(out.count, 1);
+	ck_assert_uint_le(out.count, depth);
+	ck_assert_uint_eq(out.pc[0], regs.r[SN_REG_PC]);
+}
+
+/* Callers are those of backtrace() less one; `exact` of them (a trampoline and what it interrupted) are not. */
+static void
+compare(unsigned exact)
+{
+	unsigned found_exact = 0;
+
+	for (uint32_t i = 1; i < out.count && i < (uint32_t)oracle_count; i++) {
+		uint64_t want = (uint64_t)(uintptr_t)oracle[i];
+
+		if (out.pc[i] == want)
+			found_exact++;
+		else
+			ck_assert_uint_eq(out.pc[i], want - 1);
+	}
+	ck_assert_uint_eq(found_exact, exact);
+}
+
+START_TEST(unwind_of_a_deep_stack_agrees_with_backtrace)
+{
+	(void)descend(100, capture);
+	for (int again = 0; again < 3; again++) {	/* also from the caches */
+		run(0, SN_FRAMES_MAX);
+		ck_assert_int_eq(out.end, SN_UNWIND_COMPLETE);
+		ck_assert_uint_eq(out.count, oracle_count);
+		compare(0);
+	}
+}
+END_TEST
+
+static void *
+thread(void *arg)
+{
+	(void)descend(10, capture);
+	return arg;
+}
+
+START_TEST(unwind_in_a_thread_ends_complete_at_its_start)
+{
+	pthread_t t;
+
+	ck_assert_int_eq(pthread_create(&t, NULL, thread, NULL), 0);
+	ck_assert_int_eq(pthread_join(t, NULL), 0);
+	run(0, SN_FRAMES_MAX);
+	ck_assert_int_eq(out.end, SN_UNWIND_COMPLETE);
+	ck_assert_uint_ge(out.count, 13);
+	compare(0);
+}
+END_TEST
+
+static int
+by_value(const void *a, const void *b)
+{
+	if (oracle_count == 0)
+		(void)capture();
+	return *(const int *)a - *(const int *)b;
+}
+
+START_TEST(unwind_of_a_qsort_callback_goes_through_libc)
+{
+	int values[] = { 3, 1, 2 };
+	struct sn_module *m;
+
+	qsort(values, 3, sizeof(values[0]), by_value);
+	run(0, SN_FRAMES_MAX);
+	ck_assert_int_eq(out.end, SN_UNWIND_COMPLETE);
+	ck_assert_uint_eq(out.count, oracle_count);
+	compare(0);
+	m = sn_modules_find(&mods, out.pc[2]);		/* capture, by_value, and then the library's qsort */
+	ck_assert_ptr_nonnull(m);
+#if !defined(__SANITIZE_ADDRESS__)
+	ck_assert_ptr_ne(m, sn_modules_find(&mods, out.pc[1]));
+#endif
+}
+END_TEST
+
+static void
+on_signal(int sig)
+{
+	(void)sig;
+	(void)capture();
+}
+
+static int
+raise_usr1(void)
+{
+	return raise(SIGUSR1);
+}
+
+START_TEST(unwind_under_a_trampoline_keeps_both_pcs_exact)
+{
+	struct sigaction sa = { .sa_handler = on_signal };
+
+	ck_assert_int_eq(sigaction(SIGUSR1, &sa, NULL), 0);
+	(void)descend(5, raise_usr1);
+	for (int again = 0; again < 2; again++) {
+		run(0, SN_FRAMES_MAX);
+		ck_assert_int_eq(out.end, SN_UNWIND_COMPLETE);
+		ck_assert_uint_eq(out.count, oracle_count);
+		compare(2);
+		ck_assert_uint_eq(out.pc[2], (uint64_t)(uintptr_t)oracle[2]);
+		ck_assert_uint_eq(out.pc[3], (uint64_t)(uintptr_t)oracle[3]);
+	}
+}
+END_TEST
+
+START_TEST(unwind_from_an_alternate_stack_ends_truncated_where_it_was_left)
+{
+	struct sigaction sa = { .sa_handler = on_signal, .sa_flags = SA_ONSTACK };
+	static uint8_t alt[256 << 10] __attribute__((aligned(16)));
+	stack_t ss = { .ss_sp = alt, .ss_size = sizeof(alt) };
+	uint64_t end = (uint64_t)(uintptr_t)(alt + sizeof(alt));
+
+	ck_assert_int_eq(sigaltstack(&ss, NULL), 0);
+	ck_assert_int_eq(sigaction(SIGUSR1, &sa, NULL), 0);
+	(void)descend(5, raise_usr1);
+	copied = (uint32_t)(end - regs.r[SN_REG_SP]);	/* the handler in the program copies no more than this */
+	ck_assert_uint_le(copied, sizeof(alt));
+	run(0, SN_FRAMES_MAX);
+	ck_assert_int_eq(out.end, SN_UNWIND_TRUNCATED);
+	ck_assert_uint_eq(out.count, 4);	/* capture, on_signal, the trampoline, what it interrupted */
+	compare(2);
+}
+END_TEST
+
+START_TEST(unwind_of_a_cut_stack_is_truncated_and_its_frames_are_right)
+{
+	uint32_t whole;
+
+	(void)descend(100, capture);
+	whole = copied;
+	for (copied = 0; copied < whole && copied < 4096; copied += 8) {
+		run(1, SN_FRAMES_MAX);
+		ck_assert_int_eq(out.end, SN_UNWIND_TRUNCATED);
+		ck_assert_uint_lt(out.count, oracle_count);
+		compare(0);
+	}
+	copied = 64;
+	run(0, SN_FRAMES_MAX);		/* the same, but nothing was cut: then it cannot be */
+	ck_assert_int_eq(out.end, SN_UNWIND_FAILED);
+}
+END_TEST
+
+START_TEST(unwind_beyond_the_depth_is_truncated_at_it)
+{
+	(void)descend(100, capture);
+	run(0, 17);
+	ck_assert_int_eq(out.end, SN_UNWIND_TRUNCATED);
+	ck_assert_uint_eq(out.count, 17);
+	compare(0);
+	run(0, (uint32_t)oracle_count);		/* exactly as deep as it is */
+	ck_assert_int_eq(out.end, SN_UNWIND_COMPLETE);
+}
+END_TEST
+
+START_TEST(unwind_of_garbage_ends_and_never_says_complete_for_long)
+{
+	uint32_t seed = 1;
+
+	(void)descend(20, capture);
+	for (int round = 0; round < 2000; round++) {
+		struct sn_regs sound = regs;
+
+		for (uint32_t i = 0; i < copied; i++) {
+			seed = seed * 1664525u + 1013904223u;
+			copy[i] = (uint8_t)(seed >> 24);
+		}
+		for (int i = 0; i < SN_NREGS; i++) {
+			seed = seed * 1664525u + 1013904223u;
+			if (seed >> 31)
+				regs.r[i] = (uint64_t)seed << (seed >> 26);
+		}
+		run(round & 1, SN_FRAMES_MAX);
+		ck_assert_uint_le(out.count, 3);
+		ck_assert_int_ne(out.end, SN_UNWIND_COMPLETE);
+		regs = sound;
+	}
+}
+END_TEST
+
+START_TEST(unwind_after_modules_vanished_stops_at_them)
+{
+	(void)descend(5, capture);
+	run(0, SN_FRAMES_MAX);
+	ck_assert_int_eq(out.end, SN_UNWIND_COMPLETE);
+	ck_assert_int_eq(sn_modules_update(&mods, "", 0, NULL, NULL), 0);
+	sn_unwinder_flush(unwinder);
+	run(0, SN_FRAMES_MAX);
+	ck_assert_int_eq(out.end, SN_UNWIND_FAILED);
+	ck_assert_uint_eq(out.count, 1);
+	see_modules();
+	sn_unwinder_flush(unwinder);
+	run(0, SN_FRAMES_MAX);
+	ck_assert_int_eq(out.end, SN_UNWIND_COMPLETE);
+	compare(0);
+}
+END_TEST
+
+#if defined(__x86_64__)
+/*
+ * Never run, only unwound: sn_last_call ends with a call that does not return, so that its return address is the
+ * first instruction of sn_next_fn.  sn_outermost has an undefined return address; sn_no_cfi has no FDE.
+ */
+__asm__(
+	".pushsection .text\n"
+	"sn_last_call:\n"
+	"	.cfi_startproc\n"
+	"	subq $40, %rsp\n"
+	"	.cfi_def_cfa_offset 48\n"
+	"	call sn_next_fn\n"
+	"	.cfi_endproc\n"
+	"sn_next_fn:\n"
+	"	.cfi_startproc\n"
+	"	nop\n"
+	"	pushq %rbx\n"
+	"	.cfi_def_cfa_offset 16\n"
+	"	.cfi_offset %rbx, -16\n"
+	"	ret\n"
+	"	.cfi_endproc\n"
+	"sn_outermost:\n"
+	"	.cfi_startproc\n"
+	"	.cfi_undefined %rip\n"
+	"	nop\n"
+	"	nop\n"
+	"	.cfi_endproc\n"
+	"sn_loops:\n"			/* an expression that jumps back to itself */
+	"	.cfi_startproc\n"
+	"	.cfi_escape 0x0f, 0x04, 0x30, 0x2f, 0xfc, 0xff\n"
+	"	nop\n"
+	"	nop\n"
+	"	.cfi_endproc\n"
+	"sn_divides:\n"			/* const8s INT64_MIN, const1s -1, div */
+	"	.cfi_startproc\n"
+	"	.cfi_escape 0x0f, 0x0c, 0x0f, 0, 0, 0, 0, 0, 0, 0, 0x80, 0x09, 0xff, 0x1b\n"
+	"	nop\n"
+	"	nop\n"
+	"	.cfi_endproc\n"
+	"sn_no_cfi:\n"
+	"	nop\n"
+	"	nop\n"
+	"	.popsection\n");
+extern const char sn_last_call[], sn_next_fn[], sn_outermost[], sn_loops[], sn_divides[], sn_no_cfi[];
+
+#define STACK	0x700000000000ull
+
+static uint64_t
+addr(const char *symbol)
+{
+	return (uint64_t)(uintptr_t)symbol;
+}
+
+static void
+make_up(uint64_t pc, const uint64_t *words, size_t n)
+{
+	memset(&regs, 0, sizeof(regs));
+	regs.r[SN_REG_PC] = pc;
+	regs.r[SN_REG_SP] = STACK;
+	memcpy(copy, words, n * sizeof(*words));
+	copied = (uint32_t)(n * sizeof(*words));
+}
+
+static void
+expect(enum sn_unwind_end end, unsigned n, ...)
+{
+	va_list ap;
+
+	run(0, SN_FRAMES_MAX);
+	ck_assert_int_eq(out.end, end);
+	ck_assert_uint_eq(out.count, n);
+	va_start(ap, n);
+	for (unsigned i = 0; i < n; i++)
+		ck_assert_uint_eq(out.pc[i], va_arg(ap, uint64_t));
+	va_end(ap);
+}
+
+static void
+expect_leaf_at_next_fn(void)
+{
+	uint64_t words[] = { addr(sn_outermost) + 1 };
+
+	make_up(addr(sn_next_fn), words, 1);
+	expect(SN_UNWIND_COMPLETE, 2, addr(sn_next_fn), addr(sn_outermost));
+}
+
+static void
+expect_return_to_next_fn(void)
+{
+	/* in sn_next_fn behind its push: saved rbx, return address; then the 40 bytes of sn_last_call */
+	uint64_t words[] = { 0, addr(sn_next_fn), 1, 2, 3, 4, 5, addr(sn_outermost) + 1 };
+
+	make_up(addr(sn_next_fn) + 2, words, 8);
+	expect(SN_UNWIND_COMPLETE, 3, addr(sn_next_fn) + 2, addr(sn_next_fn) - 1, addr(sn_outermost));
+}
+
+START_TEST(unwind_of_one_pc_as_leaf_and_as_return_address_is_right_in_either_order)
+{
+	expect_leaf_at_next_fn();
+	expect_return_to_next_fn();
+	expect_leaf_at_next_fn();
+	sn_unwinder_flush(unwinder);
+	expect_return_to_next_fn();
+	expect_leaf_at_next_fn();
+	expect_return_to_next_fn();
+}
+END_TEST
+
+START_TEST(unwind_of_a_leaf_without_cfi_takes_the_word_at_sp)
+{
+	uint64_t words[] = { addr(sn_outermost) + 1 };
+
+	make_up(addr(sn_no_cfi), words, 1);
+	expect(SN_UNWIND_COMPLETE, 2, addr(sn_no_cfi), addr(sn_outermost));
+	make_up(0, words, 1);		/* a NULL pointer was called */
+	expect(SN_UNWIND_COMPLETE, 2, UINT64_C(0), addr(sn_outermost));
+	words[0] = 12345;		/* no code there */
+	make_up(addr(sn_no_cfi), words, 1);
+	expect(SN_UNWIND_FAILED, 1, addr(sn_no_cfi));
+}
+END_TEST
+
+START_TEST(unwind_of_code_without_cfi_follows_frame_pointers)
+{
+	uint64_t jit = (uint64_t)(uintptr_t)mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	/* two frames of JIT code; a pointer to code at SP that is no return address */
+	uint64_t words[] = { addr(sn_next_fn), 0, STACK + 40, jit + 9, 0, STACK + 56, addr(sn_outermost) + 1, 0 };
+
+	ck_assert_uint_ne(jit, (uint64_t)(uintptr_t)MAP_FAILED);
+	see_modules();
+	sn_unwinder_flush(unwinder);
+	make_up(jit + 1, words, 8);
+	regs.r[SN_REG_FP] = STACK + 16;
+	expect(SN_UNWIND_COMPLETE, 3, jit + 1, jit + 8, addr(sn_outermost));
+	regs.r[SN_REG_FP] = STACK + 4096;	/* the chain leads out of the copy */
+	run(1, SN_FRAMES_MAX);
+	ck_assert_int_eq(out.end, SN_UNWIND_TRUNCATED);
+	ck_assert_uint_eq(out.count, 1);
+	words[2] = STACK + 16;			/* a frame that is its own caller */
+	words[3] = jit + 9;
+	make_up(jit + 1, words, 8);
+	regs.r[SN_REG_FP] = STACK + 16;
+	run(0, SN_FRAMES_MAX);
+	ck_assert_int_eq(out.end, SN_UNWIND_FAILED);
+	ck_assert_uint_le(out.count, 3);
+	(void)munmap((void *)(uintptr_t)jit, 4096);
+}
+END_TEST
+
+START_TEST(unwind_of_cfi_that_would_hang_or_kill_libunwind_passes_it_by)
+{
+	uint64_t words[] = { addr(sn_outermost) + 1 };
+
+	make_up(addr(sn_loops), words, 1);
+	expect(SN_UNWIND_COMPLETE, 2, addr(sn_loops), addr(sn_outermost));
+	make_up(addr(sn_divides), words, 1);
+	expect(SN_UNWIND_COMPLETE, 2, addr(sn_divides), addr(sn_outermost));
+}
+END_TEST
+
+START_TEST(unwind_of_a_return_address_of_zero_is_complete)
+{
+	uint64_t words[] = { 0 };
+
+	make_up(addr(sn_next_fn), words, 1);
+	expect(SN_UNWIND_COMPLETE, 1, addr(sn_next_fn));
+}
+END_TEST
+
+/* libunwind keeps its own pool, which no sanitizer sees: so look at the size of the process. */
+static long
+resident_pages(void)
+{
+	struct sn_buf text = { 0 };
+	long size, resident = 0;
+
+	ck_assert_int_eq(sn_buf_read_path(&text, "/proc/self/statm", 4096), 0);
+	sn_buf_put(&text, "", 1);
+	ck_assert_int_eq(sscanf((char *)text.data, "%ld %ld", &size, &resident), 2);
+	sn_buf_free(&text);
+	return resident;
+}
+
+START_TEST(unwind_many_times_past_every_cache_leaks_nothing)
+{
+	uint64_t words[] = { addr(sn_outermost) + 1 };
+	unsigned wrong = 0;
+	long before = 0;
+
+	for (int round = 0; round < 20000; round++) {	/* no assertion in here: Check keeps a note of each */
+		make_up(addr(sn_next_fn) + (round & 1), words, 1);
+		sn_unwinder_flush(unwinder);
+		sn_unwind(unwinder, &regs, copy, copied, 0, SN_FRAMES_MAX, &out);
+		wrong += out.end != SN_UNWIND_COMPLETE || out.count != 2;
+		sn_unwinder_flush(unwinder);	/* a step that fails after libunwind took its FDE */
+		sn_unwind(unwinder, &regs, copy, 0, 0, SN_FRAMES_MAX, &out);
+		wrong += out.end != SN_UNWIND_FAILED;
+		if (round == 1000)
+			before = resident_pages();
+	}
+	ck_assert_uint_eq(wrong, 0);
+	ck_assert_int_lt(resident_pages() - before, 200);	/* one lost block of 100 bytes a round would be 460 */
+}
+END_TEST
+#endif
+
+int
+main(void)
+{
+	Suite *s = suite_create("unwind");
+	TCase *t = tcase_create("unwind");
+	SRunner *r = srunner_create(s);
+	int failed;
+
+	tcase_add_checked_fixture(t, setup, teardown);
+	tcase_set_timeout(t, 120);
+	tcase_add_test(t, unwind_of_a_deep_stack_agrees_with_backtrace);
+	tcase_add_test(t, unwind_in_a_thread_ends_complete_at_its_start);
+	tcase_add_test(t, unwind_of_a_qsort_callback_goes_through_libc);
+	tcase_add_test(t, unwind_under_a_trampoline_keeps_both_pcs_exact);
+	tcase_add_test(t, unwind_from_an_alternate_stack_ends_truncated_where_it_was_left);
+	tcase_add_test(t, unwind_of_a_cut_stack_is_truncated_and_its_frames_are_right);
+	tcase_add_test(t, unwind_beyond_the_depth_is_truncated_at_it);
+	tcase_add_test(t, unwind_of_garbage_ends_and_never_says_complete_for_long);
+	tcase_add_test(t, unwind_after_modules_vanished_stops_at_them);
+#if defined(__x86_64__)
+	tcase_add_test(t, unwind_of_one_pc_as_leaf_and_as_return_address_is_right_in_either_order);
+	tcase_add_test(t, unwind_of_a_leaf_without_cfi_takes_the_word_at_sp);
+	tcase_add_test(t, unwind_of_code_without_cfi_follows_frame_pointers);
+	tcase_add_test(t, unwind_of_cfi_that_would_hang_or_kill_libunwind_passes_it_by);
+	tcase_add_test(t, unwind_of_a_return_address_of_zero_is_complete);
+	tcase_add_test(t, unwind_many_times_past_every_cache_leaks_nothing);
+#endif
+	suite_add_tcase(s, t);
+	srunner_run_all(r, CK_NORMAL);
+	failed = srunner_ntests_failed(r);
+	srunner_free(r);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

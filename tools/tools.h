@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * tools.h - what the files of the sonde command share.
+ */
+#ifndef SN_TOOLS_TOOLS_H
+#define SN_TOOLS_TOOLS_H
+
+#include <stddef.h>
+
+/* Exit statuses of our own, as env(1) and timeout(1) have them. */
+enum {
+	SN_EXIT_USAGE = 2,
+	SN_EXIT_CANNOT = 125,		/* sonde itself failed */
+	SN_EXIT_NOT_EXECUTABLE = 126,
+	SN_EXIT_NOT_FOUND = 127,
+};
+
+/* sonde run …; argv[0] is "run".  The exit status; may instead die by the command's signal. */
+int cmd_run(int argc, char **argv);
+
+/* program.c: can this program be profiled by a preloaded library? */
+
+struct sn_program {
+	char path[4096];	/* what execve will be given */
+	char why[512];		/* one line, with the remedy, when it cannot */
+};
+
+/*
+ * Find cmd as execvp would and look at its ELF header, through #!.  0 it can be profiled;
+ * SN_EXIT_CANNOT with a line in why; SN_EXIT_NOT_FOUND or SN_EXIT_NOT_EXECUTABLE with a line in why.
+ */
+int sn_program_check(const char *cmd, struct sn_program *out);
+
+#endif
