@@ -289,7 +289,8 @@ sn_image_put(struct sn_images *all, struct sn_image *image)
 		(void)close(image->fd);
 		all->open_fds--;
 	}
-	all->held_bytes -= (image->hdr != NULL ? image->hdr_bytes : 0) + (image->frame != NULL ? image->frame_bytes : 0);
+	all->held_bytes -= image->hdr != NULL ? (size_t)image->hdr_bytes : 0;
+	all->held_bytes -= image->frame != NULL ? (size_t)image->frame_bytes : 0;
 	free(image->hdr);
 	free(image->frame);
 	free(image->phdr);

@@ -312,7 +312,7 @@ static int
 load_cfi(struct sn_images *all, struct sn_image *image)
 {
 	const Elf64_Phdr *p = NULL;
-	uint64_t offset, vaddr, bytes;
+	uint64_t offset = 0, vaddr = 0, bytes = 0;
 	int err;
 
 	if (image->err < 0)

@@ -5,6 +5,7 @@
  * Runs in:  collector.
  * Memory:   owned by the profile; strings and modules that it points to belong to the process.
  * When at its bound (budget_bytes): new stacks become the frame [stack dropped], counted.
+ *           Frames and stacks may fill three quarters of the budget, the rest is for rows.
  */
 #ifndef SN_COLLECT_PROFILE_H
 #define SN_COLLECT_PROFILE_H
@@ -88,21 +89,28 @@ struct sn_profile {
 	uint32_t frame_hash_size, stack_hash_size, row_hash_size;
 
 	size_t held_bytes, budget_bytes;
-	uint64_t stacks_dropped;
+	uint64_t stacks_dropped;	/* calls of sn_profile_add that counted under [stack dropped] */
 };
 
 /* budget_bytes: 0 means no bound. */
 void sn_profile_init(struct sn_profile *p, uint64_t period_ns, size_t budget_bytes);
 void sn_profile_free(struct sn_profile *p);
 
-/* Interning; each gives an index, or UINT32_MAX when at the bound or out of memory. */
+/*
+ * Interning; each gives an index, or UINT32_MAX when at the bound or out of memory.  Pseudo frames
+ * and the stacks of one pseudo frame are there from the start, so they are never refused.  frames
+ * must not point into the profile.
+ */
 uint32_t sn_profile_frame(struct sn_profile *p, uint64_t addr, struct sn_module *module, enum sn_pseudo pseudo);
 uint32_t sn_profile_stack(struct sn_profile *p, const uint32_t *frames, uint32_t count);
 uint32_t sn_profile_group(struct sn_profile *p, uint64_t start_fn, bool is_main);
-/* At most 64 different texts; beyond that the index of "[other]" and *overflow = true. */
+/* At most 64 different texts; beyond that the index of "[other]" and *overflow = true (else untouched). */
 uint32_t sn_profile_label(struct sn_profile *p, const char *text, bool *overflow);
 
-/* Add count periods.  0 or -ENOMEM. */
+/*
+ * Add count periods.  No count is lost: for a stack that is UINT32_MAX, or a row that has no room, they
+ * go to [stack dropped] of the group, without labels.  0 or -ENOMEM.
+ */
 int sn_profile_add(struct sn_profile *p, uint32_t stack, uint32_t label, int32_t tid, uint32_t group, uint64_t count);
 
 /* One more comment line of the profile.  0 or -ENOMEM. */
@@ -112,7 +120,7 @@ int sn_profile_comment(struct sn_profile *p, const char *fmt, ...) __attribute__
  * Let the CPU clock have the last word (DESIGN §5): what a group's threads used beyond what was
  * credited becomes [not sampled] (or [signal blocked]) under its start function, what was credited
  * beyond what they used scales its rows down.  process_residual_ns is what no thread accounts for.
- * Call once, when the window closes.  0 or -ENOMEM.
+ * Call once, when the window closes.  0, -EINVAL (no period) or -ENOMEM.
  */
 int sn_profile_settle(struct sn_profile *p, int64_t process_residual_ns);
 

@@ -3,7 +3,7 @@
  * threads.c - what the kernel says of the program's threads: CPU clocks, names, and those that
  * have no timer.
  *
- * Runs in:  collector, about once a second and when a process ends.
+ * Runs in:  collector, a few times a second and when a process ends.
  * Sources:  /proc/PID/task/TID/{schedstat,comm,status}.  Where thread ids differ between the
  *           program's pid namespace and ours, only what the program itself left is used.
  */

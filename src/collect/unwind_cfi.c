@@ -6,8 +6,8 @@
  * Memory:   reads the image's copies of .eh_frame_hdr and .eh_frame; keeps nothing.
  *
  * libunwind trusts .eh_frame more than a file deserves: an expression may loop for ever or divide INT64_MIN by -1
- * (SIGFPE), the CFA may be left without a rule, a state stack may grow with the FDE.  What could do so is
- * refused here; the frame then counts as one without CFI.
+ * (SIGFPE), a register's number may lie outside of its tables, the CFA may be left without a rule, a stack of states
+ * may grow with the FDE.  What could do so is refused here; the frame then counts as one without CFI.
  */
 #include <errno.h>
 #include <string.h>
@@ -19,8 +19,10 @@
 
 #if defined(__x86_64__)
 #define RA_COLUMN	16u
+#define REGISTERS	17u		/* that libunwind has a place for */
 #elif defined(__aarch64__)
 #define RA_COLUMN	30u
+#define REGISTERS	96u
 #endif
 
 /* Bytes that are left to read; bad once something lay beyond them. */
@@ -130,6 +132,14 @@ take_pointer(struct span *s, uint8_t enc, bool relative)
 	return relative && (enc & 0x70) == 0x10 ? here + value : value;
 }
 
+/* A register's number: libunwind does not check the second one of DW_CFA_register before it indexes by it. */
+static void
+take_register(struct span *s)
+{
+	if (take_uleb(s) >= REGISTERS)
+		s->bad = true;
+}
+
 /*
  * May libunwind evaluate this?  Straight-line operations only: no branch (endless), no division (INT64_MIN / -1),
  * none whose operand libunwind 1.6 skips wrongly (constu, bregx), for then we would not read what it reads.
@@ -140,6 +150,8 @@ is_tame_expression(struct span e)
 	while (e.left > 0 && !e.bad) {
 		uint8_t op = take_u8(&e);
 
+		if (op >= 0x50 && op <= 0x8f && (op - 0x50u) % 32 >= REGISTERS)	/* reg, breg */
+			return false;
 		if (op >= 0x30 && op <= 0x6f)			/* lit, reg */
 			continue;
 		if ((op >= 0x70 && op <= 0x8f) || op == 0x23)	/* breg, plus_uconst */
@@ -187,17 +199,23 @@ take_operands(struct span *s, uint8_t op, uint8_t pointer_enc)
 	case 0x02: case 0x03: case 0x04:		/* advance_loc1, 2, 4 */
 		skip(s, 1u << (op - 0x02));
 		return true;
-	case 0x05: case 0x09: case 0x0c: case 0x11:	/* offset, register, def_cfa, offset_sf */
+	case 0x09:					/* register */
+		take_register(s);
+		take_register(s);
+		return true;
+	case 0x05: case 0x0c: case 0x11:		/* offset, def_cfa, offset_sf */
 	case 0x12: case 0x2f:				/* def_cfa_sf, negative_offset */
-		(void)take_uleb(s);
+		take_register(s);
 		(void)take_uleb(s);
 		return true;
 	case 0x06: case 0x07: case 0x08: case 0x0d:	/* restore, undefined, same_value, def_cfa_register */
+		take_register(s);
+		return true;
 	case 0x0e: case 0x13: case 0x2e:		/* def_cfa_offset(_sf), args_size */
 		(void)take_uleb(s);
 		return true;
 	case 0x10: case 0x16:				/* expression, val_expression */
-		(void)take_uleb(s);
+		take_register(s);
 		return take_expression(s);
 	case 0x0f:					/* def_cfa_expression */
 		return take_expression(s);
@@ -213,7 +231,9 @@ is_tame_program(struct span s, uint8_t pointer_enc, bool *defines_cfa)
 	while (s.left > 0 && !s.bad) {
 		uint8_t op = take_u8(&s);
 
-		if ((op & 0xc0) == 0x80)		/* offset */
+		if (op >= 0x80 && (op & 0x3fu) >= REGISTERS)	/* offset, restore */
+			return false;
+		if ((op & 0xc0) == 0x80)
 			(void)take_uleb(&s);
 		else if ((op & 0xc0) == 0 && !take_operands(&s, op, pointer_enc))
 			return false;

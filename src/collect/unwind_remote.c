@@ -79,6 +79,16 @@ plain_pc(uint64_t pc)
 #endif
 }
 
+/* A word of the copied stack. */
+static bool
+stack_word(const struct sn_unwinder *u, uint64_t addr, uint64_t *out)
+{
+	if (addr < u->stack_lo || addr >= u->stack_hi || u->stack_hi - addr < 8)
+		return false;
+	memcpy(out, u->stack + (addr - u->stack_lo), 8);
+	return true;
+}
+
 /*
  * The 8 bytes at addr, 0 for those outside of [base, base + len): libunwind reads bytes by way of aligned words, and
  * a section begins and ends where it likes.  false: all are outside.
@@ -101,31 +111,42 @@ read_part(const uint8_t *data, uint64_t base, uint64_t len, uint64_t addr, uint6
 	return true;
 }
 
+/* The module's CFI at its run-time addresses. */
+static bool
+read_cfi(const struct sn_module *m, uint64_t addr, uint64_t *out)
+{
+	const struct sn_image *image = m == NULL ? NULL : m->image;
+
+	return image != NULL && image->cfi_state == 1 &&
+		(read_part(image->hdr, image->hdr_vaddr + m->bias, image->hdr_bytes, addr, out) ||
+		 read_part(image->frame, image->frame_vaddr + m->bias, image->frame_bytes, addr, out));
+}
+
+/* Was it the end of the copy that kept a read from its word? */
+static bool
+is_beyond(const struct sn_unwinder *u, uint64_t addr)
+{
+	if (addr < u->stack_hi)
+		return addr >= u->stack_lo;
+	return addr - u->stack_hi < BEYOND_MAX && sn_modules_find(u->modules, addr) == NULL;
+}
+
 static int
 access_mem(unw_addr_space_t as, unw_word_t addr, unw_word_t *val, int write, void *arg)
 {
 	struct sn_unwinder *u = arg;
-	const struct sn_image *image = u->here.module == NULL ? NULL : u->here.module->image;
 	uint64_t word;
 
 	(void)as;
 	if (write || u->reads_left == 0)
 		return -UNW_EINVAL;
 	u->reads_left--;
-	if (addr >= u->stack_lo && addr < u->stack_hi && u->stack_hi - addr >= 8) {
-		memcpy(&word, u->stack + (addr - u->stack_lo), 8);
-	} else if (image != NULL && image->cfi_state == 1 &&
-		   (read_part(image->hdr, image->hdr_vaddr + u->here.module->bias, image->hdr_bytes, addr, &word) ||
-		    read_part(image->frame, image->frame_vaddr + u->here.module->bias, image->frame_bytes, addr, &word))) {
-		/* word is what it should be */
-	} else if (u->searching) {
-		word = 0;	/* the pointer to a personality routine: we have no use for it, but a CIE without fails */
-	} else {
-		if (addr >= u->stack_lo && u->stack_hi - addr < 8)
-			u->ran_off = true;
-		else if (addr >= u->stack_hi && addr - u->stack_hi < BEYOND_MAX && sn_modules_find(u->modules, addr) == NULL)
-			u->ran_off = true;
-		return -UNW_EINVAL;
+	if (!stack_word(u, addr, &word) && !read_cfi(u->here.module, addr, &word)) {
+		if (!u->searching) {
+			u->ran_off |= is_beyond(u, addr);
+			return -UNW_EINVAL;
+		}
+		word = 0;	/* the pointer to a personality routine: of no use to us, but a CIE without fails */
 	}
 	*val = word;
 	return 0;
@@ -266,16 +287,6 @@ look_up(struct sn_unwinder *u, uint64_t pc)
 	u->here = *e;
 }
 
-/* A word of the copied stack. */
-static bool
-stack_word(const struct sn_unwinder *u, uint64_t addr, uint64_t *out)
-{
-	if (addr < u->stack_lo || addr >= u->stack_hi || u->stack_hi - addr < 8)
-		return false;
-	memcpy(out, u->stack + (addr - u->stack_lo), 8);
-	return true;
-}
-
 /* Step by CFI; u->regs and u->valid become those of the caller. */
 static enum step
 step_by_cfi(struct sn_unwinder *u)
@@ -307,7 +318,7 @@ step_by_cfi(struct sn_unwinder *u)
 	next.r[SN_REG_PC] = plain_pc(word);
 	for (int reg = 0; reg < SN_NREGS; reg++) {
 		if (reg == SN_REG_PC || unw_get_reg(&cursor, reg, &word) < 0)
-			continue;	/* a register that was not kept, or lies beyond the copy: unknown from here on */
+			continue;	/* not kept, or saved beyond the copy: unknown from here on */
 		next.r[reg] = word;
 		valid |= UINT64_C(1) << reg;
 	}

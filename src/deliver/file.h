@@ -26,7 +26,8 @@ int sn_file_name(const char *pattern, const struct sn_file_words *w, char *out, 
 
 /*
  * Can a file of this pattern be written?  Refuses "-" (-EINVAL), a folder (-EISDIR), a missing (-ENOENT)
- * or unwritable (-EACCES, -EROFS) parent, a full disk (-ENOSPC, tried with a temporary file).  0 if it can be.
+ * or unwritable (-EACCES, -EROFS) parent, a full disk (-ENOSPC, tried with a temporary file), and what a
+ * rename would take away: a symbolic link (-ELOOP), a device, pipe or socket (-EINVAL).  0 if it can be.
  */
 int sn_file_check(const char *path);
 

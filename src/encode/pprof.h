@@ -15,8 +15,8 @@
 #include "symbol/symbol.h"
 
 /*
- * Append the profile to out, gzip'd.  symbolize none gives locations without lines (but pseudo frames keep
- * their names).  0 or -ENOMEM.  Comments that start with '#' are shown by `pprof -comments` only.
+ * Append the profile to out, gzip'd.  symbolize none (or no symbolizer) gives locations without lines,
+ * but pseudo frames keep their names.  0 or -ENOMEM.  Comments that start with '#' are shown by `pprof -comments` only.
  */
 int sn_pprof_encode(const struct sn_profile *p, struct sn_symbolizer *s, enum sn_symbolize how, struct sn_buf *out);
 

@@ -41,15 +41,13 @@ is_main_module(const struct sn_profile *p, const struct sn_module *m)
 	return p->main_module != NULL && compare_modules(m, p->main_module) == 0;
 }
 
-/* The main binary, other modules by their start, frames in no module, pseudo frames. */
+/* Modules by their start, frames in no module, pseudo frames. */
 static int
-frame_rank(const struct sn_profile *p, const struct sn_frame *f)
+frame_rank(const struct sn_frame *f)
 {
 	if (f->pseudo != SN_PSEUDO_NONE)
-		return 3;
-	if (f->module == NULL)
 		return 2;
-	return is_main_module(p, f->module) ? 0 : 1;
+	return f->module == NULL ? 1 : 0;
 }
 
 static int
@@ -58,7 +56,7 @@ compare_frames(const void *left, const void *right, void *profile)
 	const struct sn_profile *p = profile;
 	const struct sn_frame *a = &p->frames[*(const uint32_t *)left];
 	const struct sn_frame *b = &p->frames[*(const uint32_t *)right];
-	int order = frame_rank(p, a) - frame_rank(p, b);
+	int order = frame_rank(a) - frame_rank(b);
 
 	if (order == 0 && a->module != NULL && b->module != NULL)
 		order = compare_modules(a->module, b->module);

@@ -20,16 +20,22 @@ struct sn_guest {
 	struct sn_guest *next;
 };
 
-/* A profile on its way into a file, in a child. */
-struct sn_worker {
-	pid_t pid;			/* 0: waits for its turn */
-	int result_fd;			/* the child writes one int: 0 or -errno */
+/* A profile on its way into a file. */
+struct sn_job {
 	struct sn_process *process;
 	enum sn_symbolize how;		/* lowered when a child dies of it */
 	char file[4096];
-	struct sn_worker *next;
+	struct sn_job *next;
+};
+
+/* A child that writes some of them, one after the other: what it has looked up once it knows. */
+struct sn_worker {
+	pid_t pid;			/* 0: idle */
+	int result_fd;			/* the child writes one int a job: 0 or -errno */
+	struct sn_job *jobs;
 };
 #define SN_WORKERS_MAX 2
+#define SN_JOBS_MAX 64			/* of one worker */
 
 struct sn_service {
 	struct sn_options options;
@@ -41,9 +47,12 @@ struct sn_service {
 	int signal_fd;
 	struct sn_images images;
 	struct sn_guest *guests;
-	struct sn_worker *workers;
+	struct sn_job *waiting;
+	uint32_t waiting_count;
+	uint64_t waiting_since_ns;
+	struct sn_worker workers[SN_WORKERS_MAX];
 	uint32_t connections;
-	uint64_t last_scan_ns, tick_ns;
+	uint64_t next_scan_ns, tick_ns;
 
 	pid_t command;
 	bool command_ended;
@@ -63,9 +72,11 @@ struct sn_guest *sn_guest_new(struct sn_service *s, pid_t pid);
 
 /* Write the profile of a process that has ended; takes the process over. */
 void sn_worker_add(struct sn_service *s, struct sn_process *p);
+/* Start children for what waits, if it has waited long enough to make one worth while. */
+void sn_workers_start(struct sn_service *s);
 /* A child has changed state: was it a worker? */
 void sn_workers_reap(struct sn_service *s);
-/* Start those that wait, as long as there is room. */
-void sn_workers_start(struct sn_service *s);
+/* Is a profile waiting or being written? */
+bool sn_workers_busy(const struct sn_service *s);
 
 #endif

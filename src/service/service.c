@@ -23,7 +23,8 @@
 
 #define TICK_NS		(SN_NS_PER_SEC / 10)
 #define TICK_MIN_NS	(SN_NS_PER_SEC / 200)
-#define SCAN_NS		SN_NS_PER_SEC
+#define SCAN_NS		(SN_NS_PER_SEC / 4)
+#define SCAN_SHARE	100			/* a scan takes at most 1 % of our time */
 #define GRACE_NS	(SN_NS_PER_SEC / 2)	/* for programs that end right after the command */
 #define RECORDS_A_TICK	2000			/* then others have their turn */
 #define QUARTER		64			/* fill level, of 256 */
@@ -139,7 +140,7 @@ sn_guest_new(struct sn_service *s, pid_t pid)
 static bool
 is_over(const struct sn_service *s, uint64_t now)
 {
-	if (!s->command_ended || s->workers != NULL)
+	if (!s->command_ended || sn_workers_busy(s))
 		return false;
 	return s->guests == NULL || now - s->command_ended_ns > GRACE_NS;
 }
@@ -184,10 +185,14 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 		g->own_cpu_ns += sn_clock_ns(CLOCK_THREAD_CPUTIME_ID) - before;
 	}
 	now = sn_clock_mono_ns();
-	if (now - s->last_scan_ns >= SCAN_NS) {
-		s->last_scan_ns = now;
+	if (now >= s->next_scan_ns) {
+		uint64_t took;
+
 		scan_guests(s);
+		took = sn_clock_mono_ns() - now;
+		s->next_scan_ns = now + (took * SCAN_SHARE > SCAN_NS ? took * SCAN_SHARE : SCAN_NS);
 	}
+	sn_workers_start(s);
 	if (is_over(s, now)) {
 		(void)event_base_loopbreak(s->base);
 		return;
@@ -216,6 +221,7 @@ reap_command(struct sn_service *s)
 		;
 	s->command_ended = true;
 	s->command_ended_ns = sn_clock_mono_ns();
+	sn_workers_start(s);
 	set_tick(s, 1000);
 }
 
@@ -261,7 +267,7 @@ leave_background(struct sn_service *s)
 		(void)dup2(null, fd);
 	if (event_reinit(s->base) < 0)
 		return -EIO;
-	while (s->guests != NULL || s->workers != NULL) {
+	while (s->guests != NULL || sn_workers_busy(s)) {
 		set_tick(s, TICK_NS);
 		if (event_base_loop(s->base, EVLOOP_ONCE) < 0)
 			return -EIO;
@@ -330,7 +336,6 @@ sn_service_run(struct sn_service *s, pid_t command, int signal_fd, struct sn_ser
 	s->command = command;
 	s->result = result;
 	s->signal_fd = signal_fd;
-	s->last_scan_ns = sn_clock_mono_ns();
 	s->signalled = event_new(s->base, signal_fd, EV_READ | EV_PERSIST, on_signal, s);
 	if (s->signalled == NULL || event_add(s->signalled, NULL) < 0)
 		return -ENOMEM;

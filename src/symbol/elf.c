@@ -74,6 +74,10 @@ scan_section(struct sn_elf *e, Elf_Scn *scn, const GElf_Shdr *sh, const char *na
 		e->has_dwarf |= strcmp(name, "_info") == 0;
 		if (strcmp(name, "_line") == 0)
 			e->debug_line = scn;
+		else if (strcmp(name, "_str") == 0)
+			e->debug_str = scn;
+		else if (strcmp(name, "_line_str") == 0)
+			e->debug_line_str = scn;
 	}
 	return true;
 }
@@ -182,15 +186,30 @@ sn_elf_close(struct sn_elf *e)
 	*e = (struct sn_elf){ .fd = -1 };
 }
 
+/* libdw reads strings to their end without asking where the section ends. */
+static bool
+strings_end(Elf_Scn *scn)
+{
+	Elf_Data *data = scn == NULL ? NULL : elf_getdata(scn, NULL);
+
+	if (data == NULL || data->d_buf == NULL || data->d_size == 0)
+		return true;
+	return ((const char *)data->d_buf)[data->d_size - 1] == '\0';
+}
+
 bool
 sn_elf_dwarf(struct sn_elf *e)
 {
-	if (e->dwarf == NULL && e->has_dwarf) {
-		e->dwarf = dwarf_begin_elf(e->elf, DWARF_C_READ, NULL);
-		if (e->dwarf == NULL) {
-			e->bad = true;
-			e->has_dwarf = false;
-		}
+	if (e->dwarf != NULL || !e->has_dwarf)
+		return e->dwarf != NULL;
+	e->dwarf = dwarf_begin_elf(e->elf, DWARF_C_READ, NULL);	/* unpacks the sections, too */
+	if (e->dwarf != NULL && (!strings_end(e->debug_str) || !strings_end(e->debug_line_str))) {
+		(void)dwarf_end(e->dwarf);
+		e->dwarf = NULL;
+	}
+	if (e->dwarf == NULL) {
+		e->bad = true;
+		e->has_dwarf = false;
 	}
 	return e->dwarf != NULL;
 }

@@ -61,7 +61,7 @@ struct sn_elf {
 	uint16_t machine;
 	struct sn_section *section;	/* by index */
 	size_t section_count;
-	Elf_Scn *symtab, *dynsym, *debug_line;
+	Elf_Scn *symtab, *dynsym, *debug_line, *debug_str, *debug_line_str;
 	bool has_dwarf;			/* .debug_info is there, and within our limits */
 	bool bad;
 };

@@ -10,7 +10,7 @@ is "keys of thread" "$(grep -Ec '^ *thread: ' "$T/tags.txt")" 1
 is "keys of thread_id" "$(grep -Ec '^ *thread_id: ' "$T/tags.txt")" 1
 total=$(profile total "$P")
 for key in thread thread_id; do
-	profile by "$key" "$P" | awk '{ s += $NF } END { printf "%d\n", s }' >"$T/sum"
+	profile by "$P" "$key" | awk '{ s += $NF } END { printf "%d\n", s }' >"$T/sum"
 	at_most "sum of $key" "$(cat "$T/sum")" "$total"
 done
 # A number without a unit is dropped by pprof when it is 0: ours must carry one.

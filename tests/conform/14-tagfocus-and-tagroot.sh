@@ -5,7 +5,7 @@
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 usual
-truth_2=$(profile by thread "$P" | awk '$1 == "truth-2" { print $2 }')
+truth_2=$(profile by "$P" thread | awk '$1 == "truth-2" { print $2 }')
 at_least "truth-2 has samples" "${truth_2:-0}" 300000000
 pprof_ok focus -tagfocus=thread=truth-2 -top -unit=ns "$P"
 matches "only that thread" "$T/focus.txt" "^Showing nodes accounting for ${truth_2}ns"

@@ -24,4 +24,3 @@ refuses "rate that is no number" run --hz 10x -- touch "$T/ran"
 refuses "bad kind" run --kinds cpu,nonsense -- touch "$T/ran"
 refuses "option without its value" run --hz
 refuses "unknown subcommand" no-such-command
-refuses "unknown letter in the pattern" run -o "$T/x.%q.pb.gz" -- touch "$T/ran"

@@ -20,6 +20,7 @@ bad missing "$T/no/such/P.pb.gz" '/no/such'
 is "a missing folder: status" "$status" 125
 bad slash "$T/folder/" 'folder'
 bad file "$T/dash.err/P.pb.gz" 'dash.err'
+bad letter "$T/x.%q.pb.gz" "%q"
 if [ "$(id -u)" -ne 0 ]; then
 	chmod 500 "$T/folder"
 	bad unwritable "$T/folder/P.pb.gz" 'folder'

@@ -9,8 +9,12 @@ for size in 1 4 16 40 63 64 80 200; do
 	head -c $size "$PROGRAMS/burner" >"$T/cut$size"
 	chmod +x "$T/cut$size"
 	record P -- "$T/cut$size" -m 10
-	[ "$(cat "$T/P.rc")" = 125 ] || [ "$(cat "$T/P.rc")" = 126 ] || fail "cut at $size: status $(cat "$T/P.rc"): $(cat "$T/P.err")"
-	lines_are "cut at $size" "$T/P.err" 1
+	case $(cat "$T/P.rc") in
+	125 | 126) lines_are "cut at $size" "$T/P.err" 1 ;;
+	*)	# Too short for an ELF file: a shell gets it, as under env.
+		env "$T/cut$size" -m 10 >/dev/null 2>&1
+		status_is P $? ;;
+	esac
 done
 "$PYTHON" - "$PROGRAMS/burner" "$T" <<'PY'
 import struct, sys

@@ -4,7 +4,8 @@
 # FILE is the first process's through every exec; a child that execs has its own.
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
-record P -- "$PROGRAMS/forker" -n 0 -m 300 -e "$PROGRAMS/burner" -E -- -m 300 -x 6
+# The CPU clock of a process goes on through exec.
+record P -- "$PROGRAMS/forker" -n 0 -m 300 -e "$PROGRAMS/burner" -E -- -m 700 -x 6
 status_is P 6
 valid "$T/P.pb.gz"
 at_least "work after the exec" "$(profile cum "$T/P.pb.gz" burner_hot)" 250000000

@@ -5,7 +5,7 @@
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 record_ok P -- "$PROGRAMS/names" 100 30
-profile by thread "$T/P.pb.gz" >"$T/by"
+profile by "$T/P.pb.gz" thread >"$T/by"
 at_most "names" "$(grep -cv '^\[other\]' "$T/by")" 65
 matches "the rest" "$T/by" '^\[other\] [0-9]+$'
 near "CPU time" "$(profile total "$T/P.pb.gz")" 3000000000 10

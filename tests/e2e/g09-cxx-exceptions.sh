@@ -8,6 +8,6 @@ need_program cxx "no C++ compiler"
 record_ok P --hz 1000 -- "$PROGRAMS/cxx" 1500
 is "what it says" "$(cat "$T/P.out")" "caught 1 sorted 1"
 profile names "$T/P.pb.gz" >"$T/names"
-matches "a template" "$T/names" 'foo::bar<int>'
+matches "a template" "$T/names" '^foo::bar'
 matches "std::sort" "$T/names" 'std::.*sort'
 lacks "mangled names" "$T/names" '^_Z'

@@ -49,7 +49,8 @@ end_by_signal(int sig)
 int
 main(int argc, char **argv)
 {
-	uint64_t ms = 500, sum = 0;
+	volatile uint64_t sum = 0;
+	uint64_t ms = 500;
 	int status = 0, sig = 0, c, fd;
 	const char *ready = NULL;
 
@@ -69,5 +70,5 @@ main(int argc, char **argv)
 		sum += burner_hot(200000);
 	if (sig != 0)
 		end_by_signal(sig);
-	return got != 0 ? 40 + got : sum == 0 ? 99 : status;
+	return got != 0 ? 40 + got : status;
 }

@@ -2,7 +2,8 @@
  *
  * truth.c - eight functions of 40 to 0.5 %, under six layers, in N threads of load 1:2:3:...
  *
- * Usage:    truth [-t THREADS] [-s CPU_SECONDS] [-o FILE]
+ * Usage:    truth [-t THREADS] [-s CPU_SECONDS | -r ROUNDS] [-o FILE]
+ *           -r  the same work in every run (for cost), about 3 ms a round and unit of load
  * Tells:    `thread NAME TID NS`, `share THREAD FUNCTION NS`, `rusage NS`, in FILE or on stdout, at its end.
  *           The time of each function is read from the CPU clock of its thread, so it is known, not assumed.
  * Pieces are of random length and order, so that no sampler can be in step with them.
@@ -50,6 +51,7 @@ struct worker {
 	unsigned number;
 	int tid;
 	uint64_t budget_ns, cpu_ns;
+	unsigned rounds;		/* 0: until the budget is used */
 	uint64_t spent[FUNCTIONS];
 	uint64_t seed;
 	uint64_t sum;
@@ -131,8 +133,12 @@ work(void *arg)
 	(void)snprintf(name, sizeof(name), "truth-%u", w->number);
 	(void)pthread_setname_np(pthread_self(), name);
 	w->tid = (int)syscall(SYS_gettid);
-	while (thread_cpu_ns() < w->budget_ns)
-		one_round(w);
+	if (w->rounds != 0)
+		for (unsigned i = 0; i < w->rounds; i++)
+			one_round(w);
+	else
+		while (thread_cpu_ns() < w->budget_ns)
+			one_round(w);
 	w->cpu_ns = thread_cpu_ns();
 	return NULL;
 }
@@ -164,26 +170,29 @@ int
 main(int argc, char **argv)
 {
 	static struct worker w[MAX_THREADS];
-	unsigned threads = 1, weights;
+	unsigned threads = 1, weights, rounds = 0;
 	double seconds = 1;
 	FILE *out = stdout;
 	int c;
 
-	while ((c = getopt(argc, argv, "t:s:o:")) != -1) {
+	while ((c = getopt(argc, argv, "t:s:r:o:")) != -1) {
 		if (c == 't')
 			threads = (unsigned)atoi(optarg);
 		else if (c == 's')
 			seconds = atof(optarg);
+		else if (c == 'r')
+			rounds = (unsigned)atoi(optarg);
 		else if (c != 'o' || (out = fopen(optarg, "w")) == NULL)
 			return 2;
 	}
 	if (threads < 1 || threads > MAX_THREADS)
 		return 2;
-	turns_per_us = burn_turns_per_us();
+	turns_per_us = rounds != 0 ? 2000 : burn_turns_per_us();
 	weights = threads * (threads + 1) / 2;
 	for (unsigned i = 0; i < threads; i++) {
 		w[i].number = i + 1;
-		w[i].seed = 12345u + i * 977u + (uint64_t)getpid();
+		w[i].seed = 12345u + i * 977u + (rounds != 0 ? 0 : (uint64_t)getpid());
+		w[i].rounds = rounds * (i + 1);
 		w[i].budget_ns = (uint64_t)(seconds * 1e9 * (i + 1) / weights);
 		if (pthread_create(&w[i].thread, NULL, work, &w[i]) != 0)
 			return 3;

@@ -175,7 +175,8 @@ START_TEST(get_of_a_deleted_mapped_file_opens_it_by_its_mapping)
 	ck_assert_ptr_ne(map, MAP_FAILED);
 	ck_assert_int_eq(unlink(path), 0);
 	(void)close(fd);
-	(void)snprintf(probe, sizeof(probe), "/proc/self/map_files/%lx-%lx", (unsigned long)map, (unsigned long)map + 4096);
+	(void)snprintf(probe, sizeof(probe), "/proc/self/map_files/%lx-%lx", (unsigned long)map,
+		(unsigned long)map + 4096);
 	fd = open(probe, O_RDONLY);
 	err = fd < 0 ? errno : 0;
 	if (fd >= 0)
@@ -286,7 +287,8 @@ tiny_elf(uint8_t out[1024], bool by_segment, bool by_section)
 		{ .p_type = by_segment ? PT_NOTE : PT_NULL, .p_offset = 512, .p_filesz = 20, .p_align = 4 } };
 	Elf64_Shdr s[2] = { { .sh_type = SHT_NULL },
 		{ .sh_type = SHT_NOTE, .sh_offset = 512, .sh_size = 20, .sh_addralign = 4 } };
-	static const uint8_t note[20] = { 4, 0, 0, 0, 3, 0, 0, 0, NT_GNU_BUILD_ID, 0, 0, 0, 'G', 'N', 'U', 0, 1, 2, 3, 0 };
+	static const uint8_t note[20] = { 4, 0, 0, 0, 3, 0, 0, 0, NT_GNU_BUILD_ID, 0, 0, 0,
+		'G', 'N', 'U', 0, 1, 2, 3, 0 };
 
 	memset(out, 0, 1024);
 	h.e_phoff = 64;

@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
-#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -114,6 +115,41 @@ START_TEST(update_from_own_maps_gives_the_bias_of_the_loader)
 	update_self(NULL);
 	(void)dl_iterate_phdr(compare_bias, &compared);
 	ck_assert_uint_ge(compared, 3);		/* the program, libc, the vdso or the loader */
+}
+END_TEST
+
+START_TEST(update_with_segments_off_their_offsets_takes_the_bias_of_the_executable_one)
+{
+	/* as lld lays files out: two segments share the page at 0x2000 of the file, at different addresses */
+	Elf64_Phdr p[2] = { { .p_type = PT_LOAD, .p_flags = PF_R, .p_filesz = 0x2100, .p_memsz = 0x2100 },
+		{ .p_type = PT_LOAD, .p_flags = PF_R | PF_X, .p_offset = 0x2100, .p_vaddr = 0x3100, .p_filesz = 0x500,
+		.p_memsz = 0x500 } };
+	char path[] = "/tmp/sonde-test-maps-XXXXXX";
+	int fd = mkstemp(path), self = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	struct sn_buf text = { 0 };
+	struct stat st;
+	Elf64_Ehdr h;
+
+	ck_assert(fd >= 0 && self >= 0);
+	ck_assert_int_eq(read(self, &h, sizeof(h)), sizeof(h));
+	h.e_phoff = sizeof(h);
+	h.e_phnum = 2;
+	h.e_shoff = 0;
+	ck_assert_int_eq(write(fd, &h, sizeof(h)), sizeof(h));
+	ck_assert_int_eq(write(fd, p, sizeof(p)), sizeof(p));
+	ck_assert_int_eq(ftruncate(fd, 0x3000), 0);
+	ck_assert_int_eq(fstat(fd, &st), 0);
+	sn_buf_putf(&text, "555500003000-555500004000 r-xp 00002000 %x:%x %lu %s\n", major(st.st_dev), minor(st.st_dev),
+		(unsigned long)st.st_ino, path);
+	ck_assert_int_eq(sn_modules_update(&mods, (char *)text.data, text.len, path, &bad), 0);
+	ck_assert_uint_eq(mods.now_count, 1);
+	ck_assert_int_eq(mods.now[0]->image->err, 0);
+	ck_assert_uint_eq(mods.now[0]->bias, 0x555500000000);
+	ck_assert(mods.now[0]->is_main);
+	sn_buf_free(&text);
+	ck_assert_int_eq(unlink(path), 0);
+	(void)close(fd);
+	(void)close(self);
 }
 END_TEST
 
@@ -303,7 +339,8 @@ START_TEST(update_beyond_the_most_modules_counts_the_rest)
 	struct sn_buf text = { 0 };
 
 	for (uint64_t i = 1; i <= SN_MODULES_MAX + 10u; i++)
-		sn_buf_putf(&text, "%lx-%lx r-xp 00000000 00:00 0 \n", (unsigned long)i << 12, (unsigned long)(i + 1) << 12);
+		sn_buf_putf(&text, "%lx-%lx r-xp 00000000 00:00 0 \n", (unsigned long)i << 12,
+			(unsigned long)(i + 1) << 12);
 	ck_assert_int_eq(text.err, 0);
 	ck_assert_int_eq(sn_modules_update(&mods, (char *)text.data, text.len, NULL, &bad), 0);
 	ck_assert_uint_eq(mods.now_count, SN_MODULES_MAX);
@@ -325,6 +362,7 @@ main(void)
 	tcase_add_test(t, update_from_own_maps_makes_the_executable_main);
 	tcase_add_test(t, update_with_unknown_exe_makes_the_first_elf_file_main);
 	tcase_add_test(t, update_from_own_maps_gives_the_bias_of_the_loader);
+	tcase_add_test(t, update_with_segments_off_their_offsets_takes_the_bias_of_the_executable_one);
 	tcase_add_test(t, find_in_the_vdso_gives_an_image_in_memory);
 	tcase_add_test(t, update_twice_keeps_the_same_modules);
 	tcase_add_test(t, update_without_a_module_marks_it_gone_and_back_revives_it);

@@ -175,7 +175,7 @@ START_TEST(read_wrong_size_is_refused_with_the_range)
 	ck_refused("SONDE_MEMORY=64M", "64M", "64MiB");
 	ck_refused("SONDE_MEMORY=64 MiB", "64 MiB", "64MiB");
 	ck_refused("SONDE_MEMORY=MiB", "MiB", "64MiB");
-	ck_refused("SONDE_MEMORY=17179869184GiB", "17179869184GiB", "64MiB");
+	ck_refused("SONDE_MEMORY=17179869185GiB", "17179869185GiB", "64MiB");	/* 1 GiB in 64 bits */
 	ck_assert_int_eq(options.memory, 64 << 20);
 }
 END_TEST
@@ -332,9 +332,11 @@ END_TEST
 START_TEST(read_names_of_kubernetes_says_nothing)
 {
 	static const char *const names[] = {
-		"SONDE_PORT=tcp://10.0.0.1:80", "SONDE_PORT_80_TCP=tcp://10.0.0.1:80", "SONDE_PORT_80_TCP_ADDR=10.0.0.1",
+		"SONDE_PORT=tcp://10.0.0.1:80", "SONDE_PORT_80_TCP=tcp://10.0.0.1:80",
+		"SONDE_PORT_80_TCP_ADDR=10.0.0.1",
 		"SONDE_SERVICE_HOST=10.0.0.1", "SONDE_SERVICE_PORT=80", "SONDE_SERVICE_PORT_HTTP=80",
-		"SONDE_WEB_SERVICE_HOST=10.0.0.1", "SONDE_WEB_PORT=tcp://10.0.0.1:80", "SONDE_WEB_PORT_80_TCP_PROTO=tcp",
+		"SONDE_WEB_SERVICE_HOST=10.0.0.1", "SONDE_WEB_PORT=tcp://10.0.0.1:80",
+		"SONDE_WEB_PORT_80_TCP_PROTO=tcp",
 	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)

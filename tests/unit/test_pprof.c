@@ -409,7 +409,8 @@ START_TEST(encode_after_failed_symbolizer_gives_its_error_and_no_bytes)
 {
 	symbolize_error = -ENOMEM;
 	add(frame(&app, 0x5100), frame(&app, 0x5200), 1);
-	ck_assert_int_eq(sn_pprof_encode(&profile, (struct sn_symbolizer *)&profile, SN_SYMBOLIZE_LINES, &out), -ENOMEM);
+	ck_assert_int_eq(sn_pprof_encode(&profile, (struct sn_symbolizer *)&profile, SN_SYMBOLIZE_LINES, &out),
+		-ENOMEM);
 	ck_assert_uint_eq(out.len, 0);
 }
 END_TEST

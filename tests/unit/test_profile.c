@@ -234,6 +234,10 @@ START_TEST(label_65th_text_becomes_other)
 	ck_assert_uint_eq(profile.label_count, 65);
 
 	overflow = false;
+	ck_assert_uint_eq(sn_profile_label(&profile, "[other]", &overflow), other);
+	ck_assert(overflow);
+
+	overflow = false;
 	ck_assert_uint_eq(sn_profile_label(&profile, "worker 63", &overflow), 63);
 	ck_assert(!overflow);
 }
@@ -296,6 +300,22 @@ START_TEST(fill_to_the_bound_refuses_new_stacks_and_keeps_the_old)
 	ck_assert_int_eq(sn_profile_add(&profile, last, SN_NO_LABEL, 0, 0, 10), 0);
 	ck_assert_uint_eq(count_of_stack(last), 11);
 	ck_assert_uint_eq(sn_profile_total(&profile), before + 10);
+	ck_assert_uint_eq(profile.stacks_dropped, 0);
+}
+END_TEST
+
+START_TEST(fill_with_stacks_alone_leaves_a_quarter_for_rows)
+{
+	const size_t budget = 1 << 20;
+	uint32_t last = 0;
+
+	sn_profile_free(&profile);
+	sn_profile_init(&profile, PERIOD, budget);
+	for (uint32_t i = 0; last != UINT32_MAX; i++)
+		last = sn_profile_stack(&profile, &(uint32_t){ frame_at(i) }, 1);
+	ck_assert_uint_le(profile.held_bytes, budget / 4 * 3);
+	for (uint32_t i = 0; i < 2000; i++)
+		ck_assert_int_eq(sn_profile_add(&profile, i + SN_PSEUDO_COUNT, SN_NO_LABEL, 0, 0, 1), 0);
 	ck_assert_uint_eq(profile.stacks_dropped, 0);
 }
 END_TEST
@@ -377,6 +397,7 @@ profile_suite(void)
 	tcase_add_test(t, label_called_other_is_a_name_like_any);
 	tcase_add_test(t, comment_is_kept_as_formatted);
 	tcase_add_test(t, fill_to_the_bound_refuses_new_stacks_and_keeps_the_old);
+	tcase_add_test(t, fill_with_stacks_alone_leaves_a_quarter_for_rows);
 	tcase_add_test(t, fill_to_the_bound_leaves_every_pseudo_stack);
 	tcase_add_test(t, fill_with_rows_to_the_bound_loses_no_count);
 	tcase_add_test(t, start_under_a_budget_too_small_for_anything_still_counts);
