@@ -157,7 +157,7 @@ install_handler(int signal)
 
 	/* All signals wait: a handler of the program that jumps away must not leave a record half written. */
 	(void)sigfillset(&sa.sa_mask);
-	return sigaction(signal, &sa, &sn_foreign_action) < 0 ? -errno : 0;
+	return sn_real_sigaction(signal, &sa, &sn_foreign_action[0]) < 0 ? -errno : 0;
 }
 
 static int

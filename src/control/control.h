@@ -6,6 +6,7 @@
 #define SN_CONTROL_CONTROL_H
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -32,6 +33,16 @@ void sn_control_start(char **argv, char **envp);
 typedef int sn_create_fn(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
 int sn_control_create_thread(sn_create_fn *real, pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *),
 	void *arg);
+
+/* signals.c */
+
+/* libc's own sigaction: preload/ answers for that name. */
+int sn_real_sigaction(int sig, const struct sigaction *new, struct sigaction *old);
+/*
+ * The program's sigaction: for our signal its wish is noted and answered as if sonde were not there,
+ * and our handler stays; every other signal is libc's matter.
+ */
+int sn_control_sigaction(int sig, const struct sigaction *new, struct sigaction *old);
 
 /* exit.c */
 

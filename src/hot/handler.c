@@ -8,13 +8,15 @@
 #include <errno.h>
 #include <stddef.h>
 
+#include "base/atomic.h"
 #include "base/syscall.h"
 #include "hot/hot.h"
 
 static struct sn_live_page never_live;
 
 struct sn_live_page *sn_live_page = &never_live;
-struct sigaction sn_foreign_action;
+struct sigaction sn_foreign_action[2];
+uint32_t sn_foreign_index;
 uint32_t sn_newest_cookie;
 
 /* The default action of SIGPROF and real-time signals is to end the process: so be it. */
@@ -31,12 +33,14 @@ die_of(int sig)
 static void
 pass_on(int sig, siginfo_t *si, void *ucontext)
 {
-	if (sn_foreign_action.sa_flags & SA_SIGINFO)
-		sn_foreign_action.sa_sigaction(sig, si, ucontext);
-	else if (sn_foreign_action.sa_handler == SIG_DFL)
+	const struct sigaction *a = &sn_foreign_action[SN_LOAD_ACQUIRE(&sn_foreign_index) & 1];
+
+	if (a->sa_flags & SA_SIGINFO)
+		a->sa_sigaction(sig, si, ucontext);
+	else if (a->sa_handler == SIG_DFL)
 		die_of(sig);
-	else if (sn_foreign_action.sa_handler != SIG_IGN)
-		sn_foreign_action.sa_handler(sig);
+	else if (a->sa_handler != SIG_IGN)
+		a->sa_handler(sig);
 }
 
 /* Wishes are rare: one load on the common path. */

@@ -74,9 +74,14 @@ uint32_t sn_unwind_fp(const struct sn_slot *slot, const ucontext_t *uc, uint64_t
 
 /* handler.c */
 
-/* The handler itself, and what was installed before it: what is not ours is passed on. */
+/* The handler itself: what is not ours is passed on to the program's action. */
 void sn_handler(int sig, siginfo_t *si, void *ucontext) SN_HOT;
-extern struct sigaction sn_foreign_action;
+/*
+ * What the program wants of our signal: the action that was there before us, then what it asks of
+ * sigaction().  The one at sn_foreign_index is in force; a new one is written beside it, then the index moves.
+ */
+extern struct sigaction sn_foreign_action[2];
+extern uint32_t sn_foreign_index;
 /* Cookie of the newest segment: a late signal of our own timer must never reach the program. */
 extern uint32_t sn_newest_cookie;
 

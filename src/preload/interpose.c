@@ -10,6 +10,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -65,6 +66,25 @@ dlclose(void *handle)
 	err = real != NULL ? real(handle) : -1;
 	sn_control_modules_changed();
 	return err;
+}
+
+SN_EXPORT int
+sigaction(int sig, const struct sigaction *restrict new, struct sigaction *restrict old)
+{
+	return sn_control_sigaction(sig, new, old);
+}
+
+SN_EXPORT __sighandler_t
+signal(int sig, __sighandler_t handler)
+{
+	struct sigaction new = { .sa_handler = handler, .sa_flags = SA_RESTART }, old;
+
+	(void)sigemptyset(&new.sa_mask);
+	if (handler == SIG_ERR || sigaddset(&new.sa_mask, sig) < 0) {
+		errno = EINVAL;
+		return SIG_ERR;
+	}
+	return sn_control_sigaction(sig, &new, &old) < 0 ? SIG_ERR : old.sa_handler;
 }
 
 SN_EXPORT void

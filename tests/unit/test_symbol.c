@@ -16,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/auxv.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -42,19 +41,16 @@ static const char chain_c[] =
 	"void *run_hidden(void) { hidden(); return where; }\n"
 	"void *run_last(void) { if (!setjmp(back)) last_call(); return where; }\n"
 	"int use_plt(void) { return getpid(); }\n"
-	"NI int versioned(void) { return 1; }\n"
+	"NI int versioned(void) { return 1; }\n#ifdef OTHER\nint other;\n#endif\n"
 	"#ifndef __clang__\n#line 60 \"nest.c\"\n"
 	"void *run_nested(void) { auto NI void nested(void);\n"
-	"\tvoid nested(void) { here(); __asm__ volatile(\"\"); }\n\tnested();\n\treturn where;\n}\n#endif\n";
+	"\tvoid nested(void) { here(); __asm__ volatile(\"nop\"); }\n\tnested();\n\treturn where;\n}\n#endif\n";
 
 static const char box_cc[] =
 	"#define NI __attribute__((noinline))\n"
-	"static void *volatile where;\n"
-	"NI static void here() { where = __builtin_return_address(0); __asm__ volatile(\"\"); }\n"
-	"namespace ns { template<class T> struct Box {\n"
-	"#line 100 \"box.cc\"\n"
-	"NI static void put(T) { here(); __asm__ volatile(\"\"); }\n"
-	"}; }\n"
+	"static void *volatile where;\nNI static void here() { where = __builtin_return_address(0); __asm__ volatile(\"\"); }\n"
+	"namespace ns { template<class T> struct Box {\n#line 100 \"box.cc\"\n"
+	"NI static void put(T) { here(); __asm__ volatile(\"\"); }\n}; }\n"
 	"namespace { NI void secret(int) { here(); __asm__ volatile(\"\"); } }\n"
 	"extern \"C\" void *run_box() { ns::Box<int>::put(1); return where; }\n"
 	"extern \"C\" void *run_secret() { secret(1); return where; }\n"
@@ -62,25 +58,30 @@ static const char box_cc[] =
 	"return where; }\n";
 
 static const char labels_s[] =
-	".text\n"
-	".globl strong\n.type strong,@function\n.weak __weak\n.type __weak,@function\n.type local,@function\n"
+	".text\n.globl strong\n.type strong,@function\n.weak __weak\n.type __weak,@function\n.type local,@function\n"
 	"strong:\n__weak:\nlocal:\n.skip 8\n.size strong, 8\n.size __weak, 8\n.size local, 8\n"
-	".skip 24\n"
-	".globl unsized\n.type unsized,@function\nunsized:\n.skip 32\n"
-	".section .note.GNU-stack,\"\",%progbits\n";
+	".skip 24\n.globl unsized\n.type unsized,@function\nunsized:\n.skip 32\n.section .note.GNU-stack,\"\",%progbits\n";
 
-static int __attribute__((format(printf, 1, 2)))
+static const char *
+path_in(char path[256], const char *name)
+{
+	(void)snprintf(path, 256, "%s/%s", dir, name);
+	return path;
+}
+
+/* Run a command in the folder; it must succeed. */
+static void __attribute__((format(printf, 1, 2)))
 shell(const char *fmt, ...)
 {
 	char command[2048];
-	int n = snprintf(command, sizeof(command), "cd %s && ", dir);
+	int n = snprintf(command, sizeof(command), "cd %s && exec 2>>build.log && ", dir);
 	va_list ap;
 
 	va_start(ap, fmt);
 	n += vsnprintf(command + n, sizeof(command) - (size_t)n, fmt, ap);
 	va_end(ap);
 	ck_assert_int_lt(n, (int)sizeof(command));
-	return system(command);
+	ck_assert_msg(system(command) == 0, "failed: %s", command);
 }
 
 static bool
@@ -99,13 +100,11 @@ static void
 write_text(const char *name, const char *text)
 {
 	char path[256];
-	FILE *f;
+	FILE *out = fopen(path_in(path, name), "w");
 
-	(void)snprintf(path, sizeof(path), "%s/%s", dir, name);
-	f = fopen(path, "w");
-	ck_assert_ptr_nonnull(f);
-	ck_assert_int_ge(fputs(text, f), 0);
-	ck_assert_int_eq(fclose(f), 0);
+	ck_assert_ptr_nonnull(out);
+	ck_assert_int_ge(fputs(text, out), 0);
+	ck_assert_int_eq(fclose(out), 0);
 }
 
 static void
@@ -122,15 +121,14 @@ make_dir(void)
 static void
 remove_dir(void)
 {
-	ck_assert_int_eq(shell("rm -rf -- %s", dir), 0);
+	shell("rm -rf -- %s", dir);
 }
-
-static const char flags[] = "-fPIC -shared -fno-reorder-functions -falign-functions=1";
 
 static void
 build(const char *out, const char *options)
 {
-	ck_assert_int_eq(shell("gcc -O2 %s -fno-toplevel-reorder %s chain.c -o %s 2>build.log", flags, options, out), 0);
+	shell("gcc -O2 -fPIC -shared -fno-reorder-functions -fno-toplevel-reorder -falign-functions=1 %s chain.c -o %s",
+		options, out);
 }
 
 /* A module as the collector would have it. */
@@ -158,8 +156,7 @@ open_fixture(const char *name, enum sn_symbolize how, const char *root)
 	struct stat st;
 
 	close_fixture();
-	(void)snprintf(f.path, sizeof(f.path), "%s/%s", dir, name);
-	f.image = (struct sn_image){ .path = f.path, .fd = open(f.path, O_RDONLY | O_CLOEXEC) };
+	f.image = (struct sn_image){ .path = f.path, .fd = open(path_in(f.path, name), O_RDONLY | O_CLOEXEC) };
 	ck_assert_int_ge(f.image.fd, 0);
 	ck_assert_int_eq(fstat(f.image.fd, &st), 0);
 	f.image.dev = st.st_dev;
@@ -171,29 +168,27 @@ open_fixture(const char *name, enum sn_symbolize how, const char *root)
 	ck_assert_ptr_nonnull(f.s);
 }
 
-/* The address of a symbol of the library; sets *bias to where the library was loaded. */
+/* The run-time address of a symbol of the library; sets the bias of the fixture's module. */
 static uint64_t
-address_of(const char *name, const char *symbol, uint64_t *bias)
+address_of(const char *lib, const char *symbol)
 {
 	char path[256];
 	struct link_map *map;
-	void *lib, *at;
+	void *handle = dlopen(path_in(path, lib), RTLD_NOW), *at;
 
-	(void)snprintf(path, sizeof(path), "%s/%s", dir, name);
-	lib = dlopen(path, RTLD_NOW);
-	ck_assert_msg(lib != NULL, "%s", dlerror());
-	ck_assert_int_eq(dlinfo(lib, RTLD_DI_LINKMAP, &map), 0);
-	*bias = map->l_addr;
-	at = dlsym(lib, symbol);
+	ck_assert_msg(handle != NULL, "%s", dlerror());
+	ck_assert_int_eq(dlinfo(handle, RTLD_DI_LINKMAP, &map), 0);
+	f.module.bias = map->l_addr;
+	at = dlsym(handle, symbol);
 	ck_assert_ptr_nonnull(at);
 	return (uint64_t)(uintptr_t)at;
 }
 
 /* Call fn of the library, which gives a return address; less one it lies in the call. */
 static uint64_t
-run(const char *name, const char *fn, uint64_t *bias)
+run(const char *lib, const char *fn)
 {
-	void *(*call)(void) = (void *(*)(void))(uintptr_t)address_of(name, fn, bias);
+	void *(*call)(void) = (void *(*)(void))(uintptr_t)address_of(lib, fn);
 
 	return (uint64_t)(uintptr_t)call() - 1;
 }
@@ -232,10 +227,10 @@ expect_line(const struct sn_symbol_line *l, const char *name, const char *file, 
 
 /* Open the library and look up the call that fn makes. */
 static struct sn_symbol
-look_up_call(const char *lib, const char *fn, enum sn_symbolize how)
+look_up_in(const char *lib, enum sn_symbolize how, const char *fn)
 {
 	open_fixture(lib, how, "");
-	return look_up(run(lib, fn, &f.module.bias));
+	return look_up(run(lib, fn));
 }
 
 static void
@@ -244,102 +239,12 @@ expect_no_damage(void)
 	ck_assert_uint_eq(sn_symbolizer_counters(f.s)->bad_debug_info, 0);
 }
 
-/* The call of run_outer as DWARF tells it, read from the file `name`. */
-static void
-expect_chain(const char *lib, const char *name, const char *root)
-{
-	struct sn_symbol sym;
-	uint64_t addr;
-
-	open_fixture(name, SN_SYMBOLIZE_LINES, root);
-	addr = run(lib, "run_outer", &f.module.bias) - 1;
-	sym = look_up(addr);
-	ck_assert_uint_eq(sym.count, 3);
-	expect_line(&sym.line[0], "inner", "inner.c", 11, 10);
-	expect_line(&sym.line[1], "middle", "middle.c", 21, 20);
-	expect_line(&sym.line[2], "outer", "outer.c", 31, 30);
-	ck_assert_str_eq(sym.line[2].system_name, "outer");
-	ck_assert_int_gt(sym.line[1].column, 0);
-	ck_assert(!sym.is_fallback);
-	ck_assert_uint_eq(sn_symbolizer_counters(f.s)->unsymbolized, 0);
-	expect_no_damage();
-}
-
-START_TEST(symbolize_inlined_call_gives_chain_innermost_first)
-{
-	build("chain.so", "-g");
-	expect_chain("chain.so", "chain.so", "");
-	build("chain4.so", "-gdwarf-4");
-	expect_chain("chain4.so", "chain4.so", "");
-	build("chainz.so", "-g -gz");
-	expect_chain("chainz.so", "chainz.so", "");
-}
-END_TEST
-
-START_TEST(symbolize_clang_dwarf5_without_aranges_gives_chain)
-{
-	ck_assert_int_eq(shell("clang -O2 -gdwarf-5 -fPIC -shared chain.c -o clang.so 2>build.log"), 0);
-	expect_chain("clang.so", "clang.so", "");
-}
-END_TEST
-
-START_TEST(symbolize_return_address_less_one_names_the_noreturn_caller)
-{
-	struct sn_symbol sym;
-	uint64_t addr;
-
-	build("last.so", "-g");
-	open_fixture("last.so", SN_SYMBOLIZE_LINES, "");
-	addr = run("last.so", "run_last", &f.module.bias);
-	sym = look_up(addr - 1);
-	ck_assert_uint_eq(sym.count, 1);
-	expect_line(&sym.line[0], "last_call", "rest.c", 42, 42);
-	ck_assert_str_ne(look_up(addr).line[0].name, "last_call");
-}
-END_TEST
-
-START_TEST(symbolize_functions_only_gives_no_lines_and_no_inlines)
-{
-	struct sn_symbol sym;
-	uint64_t addr;
-
-	build("functions.so", "-g");
-	open_fixture("functions.so", SN_SYMBOLIZE_FUNCTIONS, "");
-	addr = run("functions.so", "run_outer", &f.module.bias) - 1;
-	sym = look_up(addr);
-	ck_assert_uint_eq(sym.count, 1);
-	expect_line(&sym.line[0], "outer", "", 0, 0);
-}
-END_TEST
-
-START_TEST(symbolize_stripped_library_names_exports_and_leaves_the_rest)
-{
-	struct sn_symbol sym;
-	uint64_t addr;
-	char want[64];
-
-	build("stripped.so", "-s -Wl,-z,lazy");
-	open_fixture("stripped.so", SN_SYMBOLIZE_LINES, "");
-	addr = run("stripped.so", "run_outer", &f.module.bias) - 1;
-	sym = look_up(addr);
-	ck_assert_uint_eq(sym.count, 1);
-	expect_line(&sym.line[0], "outer", "", 0, 0);
-	addr = run("stripped.so", "run_hidden", &f.module.bias) - 1;
-	sym = look_up(addr);
-	(void)snprintf(want, sizeof(want), "stripped.so+0x%llx", (unsigned long long)(addr - f.module.bias));
-	expect_line(&sym.line[0], want, "", 0, 0);
-	ck_assert_str_eq(sym.line[0].system_name, want);
-	ck_assert(sym.is_fallback);
-	ck_assert_uint_eq(sn_symbolizer_counters(f.s)->unsymbolized, 1);
-	expect_no_damage();
-}
-END_TEST
-
-/* The address range of a section, by libelf. */
+/* The header of a section, by libelf; all 0 when there is none. */
 static Elf64_Shdr
-section_of(const char *path, const char *name)
+section_of(const char *lib, const char *name)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char path[256];
+	int fd = open(path_in(path, lib), O_RDONLY | O_CLOEXEC);
 	Elf *elf = elf_begin(fd, ELF_C_READ, NULL);
 	Elf64_Shdr found = { 0 };
 	Elf_Scn *scn = NULL;
@@ -357,6 +262,90 @@ section_of(const char *path, const char *name)
 	return found;
 }
 
+/* The call of run_outer as DWARF tells it. */
+static void
+expect_chain(const char *lib, const char *root)
+{
+	struct sn_symbol sym;
+
+	open_fixture(lib, SN_SYMBOLIZE_LINES, root);
+	sym = look_up(run(lib, "run_outer"));
+	ck_assert_uint_eq(sym.count, 3);
+	expect_line(&sym.line[0], "inner", "inner.c", 11, 10);
+	expect_line(&sym.line[1], "middle", "middle.c", 21, 20);
+	expect_line(&sym.line[2], "outer", "outer.c", 31, 30);
+	ck_assert_str_eq(sym.line[2].system_name, "outer");
+	ck_assert_int_gt(sym.line[1].column, 0);
+	ck_assert(!sym.is_fallback);
+	ck_assert_uint_eq(sn_symbolizer_counters(f.s)->unsymbolized, 0);
+	expect_no_damage();
+}
+
+START_TEST(symbolize_inlined_call_gives_chain_innermost_first)
+{
+	build("chain.so", "-g");
+	expect_chain("chain.so", "");
+	build("chain4.so", "-gdwarf-4");
+	expect_chain("chain4.so", "");
+	build("chainz.so", "-g -gz");
+	expect_chain("chainz.so", "");
+}
+END_TEST
+
+START_TEST(symbolize_clang_dwarf5_without_aranges_gives_chain)
+{
+	shell("clang -O2 -gdwarf-5 -fPIC -shared chain.c -o clang.so");
+	ck_assert_uint_eq(section_of("clang.so", ".debug_aranges").sh_size, 0);
+	expect_chain("clang.so", "");
+}
+END_TEST
+
+START_TEST(symbolize_return_address_less_one_names_the_noreturn_caller)
+{
+	struct sn_symbol sym;
+	uint64_t addr;
+
+	build("last.so", "-g");
+	open_fixture("last.so", SN_SYMBOLIZE_LINES, "");
+	addr = run("last.so", "run_last");
+	sym = look_up(addr);
+	ck_assert_uint_eq(sym.count, 1);
+	expect_line(&sym.line[0], "last_call", "rest.c", 42, 42);
+	ck_assert_str_ne(look_up(addr + 1).line[0].name, "last_call");
+}
+END_TEST
+
+START_TEST(symbolize_functions_only_gives_no_lines_and_no_inlines)
+{
+	struct sn_symbol sym;
+
+	build("functions.so", "-g");
+	sym = look_up_in("functions.so", SN_SYMBOLIZE_FUNCTIONS, "run_outer");
+	ck_assert_uint_eq(sym.count, 1);
+	expect_line(&sym.line[0], "outer", "", 0, 0);
+}
+END_TEST
+
+START_TEST(symbolize_stripped_library_names_exports_and_leaves_the_rest)
+{
+	struct sn_symbol sym;
+	uint64_t addr;
+	char want[64];
+
+	build("stripped.so", "-s");
+	sym = look_up_in("stripped.so", SN_SYMBOLIZE_LINES, "run_outer");
+	expect_line(&sym.line[0], "outer", "", 0, 0);
+	addr = run("stripped.so", "run_hidden");
+	sym = look_up(addr);
+	(void)snprintf(want, sizeof(want), "stripped.so+0x%llx", (unsigned long long)(addr - f.module.bias));
+	expect_line(&sym.line[0], want, "", 0, 0);
+	ck_assert_str_eq(sym.line[0].system_name, want);
+	ck_assert(sym.is_fallback);
+	ck_assert_uint_eq(sn_symbolizer_counters(f.s)->unsymbolized, 1);
+	expect_no_damage();
+}
+END_TEST
+
 START_TEST(symbolize_plt_stub_names_what_it_calls)
 {
 	Elf64_Shdr plt;
@@ -364,9 +353,9 @@ START_TEST(symbolize_plt_stub_names_what_it_calls)
 
 	build("plt.so", "-s -Wl,-z,lazy");
 	open_fixture("plt.so", SN_SYMBOLIZE_LINES, "");
-	plt = section_of(f.path, ".plt.sec");
+	plt = section_of("plt.so", ".plt.sec");
 	if (plt.sh_size == 0)
-		plt = section_of(f.path, ".plt");
+		plt = section_of("plt.so", ".plt");
 	ck_assert_uint_gt(plt.sh_size, 0);
 	for (uint64_t at = plt.sh_addr; at < plt.sh_addr + plt.sh_size; at += 4)
 		found |= strcmp(look_up(at).line[0].name, "getpid@plt") == 0;
@@ -376,12 +365,9 @@ END_TEST
 
 START_TEST(symbolize_symbol_with_version_cuts_the_version)
 {
-	uint64_t addr;
-
 	build("version.so", "-Wl,--version-script=v.map");
 	open_fixture("version.so", SN_SYMBOLIZE_FUNCTIONS, "");
-	addr = address_of("version.so", "versioned", &f.module.bias);
-	ck_assert_str_eq(look_up(addr).line[0].name, "versioned");
+	ck_assert_str_eq(look_up(address_of("version.so", "versioned")).line[0].name, "versioned");
 }
 END_TEST
 
@@ -389,9 +375,9 @@ START_TEST(symbolize_aliases_gaps_and_labels_follow_the_rules)
 {
 	uint64_t addr;
 
-	ck_assert_int_eq(shell("gcc -shared labels.s -o labels.so 2>build.log"), 0);
+	shell("gcc -shared labels.s -o labels.so");
 	open_fixture("labels.so", SN_SYMBOLIZE_LINES, "");
-	addr = address_of("labels.so", "strong", &f.module.bias);
+	addr = address_of("labels.so", "strong");
 	ck_assert_str_eq(look_up(addr).line[0].name, "strong");
 	ck_assert_str_eq(look_up(addr + 7).line[0].name, "strong");
 	ck_assert(look_up(addr + 8).is_fallback);
@@ -405,15 +391,14 @@ START_TEST(symbolize_cplusplus_gives_short_and_mangled_names)
 {
 	struct sn_symbol sym;
 
-	ck_assert_int_eq(shell("g++ -O1 -g -fPIC -shared box.cc -o box.so 2>build.log"), 0);
-	open_fixture("box.so", SN_SYMBOLIZE_LINES, "");
-	sym = look_up(run("box.so", "run_box", &f.module.bias) - 1);
+	shell("g++ -O1 -g -fPIC -shared box.cc -o box.so");
+	sym = look_up_in("box.so", SN_SYMBOLIZE_LINES, "run_box");
 	expect_line(&sym.line[0], "ns::Box::put", "box.cc", 100, 100);
 	ck_assert_str_eq(sym.line[0].system_name, "_ZN2ns3BoxIiE3putEi");
-	sym = look_up(run("box.so", "run_secret", &f.module.bias) - 1);
+	sym = look_up(run("box.so", "run_secret"));
 	ck_assert_str_eq(sym.line[0].name, "(anonymous namespace)::secret");
-	ck_assert_int_eq(strncmp(sym.line[0].system_name, "_ZN12_GLOBAL__N_16secretEi", 26), 0);
-	sym = look_up(run("box.so", "run_lambda", &f.module.bias) - 1);
+	ck_assert_str_eq(sym.line[0].system_name, "_ZN12_GLOBAL__N_16secretEi");
+	sym = look_up(run("box.so", "run_lambda"));
 	ck_assert_str_eq(sym.line[0].name, "run_lambda::{lambda(int)#1}::operator()");
 	expect_no_damage();
 }
@@ -424,9 +409,7 @@ START_TEST(symbolize_function_nested_in_a_function_gives_its_name)
 	struct sn_symbol sym;
 
 	build("nested.so", "-g");
-	open_fixture("nested.so", SN_SYMBOLIZE_LINES, "");
-	sym = look_up(run("nested.so", "run_nested", &f.module.bias) - 1);
-	ck_assert_uint_eq(sym.count, 1);
+	sym = look_up_in("nested.so", SN_SYMBOLIZE_LINES, "run_nested");
 	expect_line(&sym.line[0], "nested", "nest.c", 61, 61);
 	expect_no_damage();
 }
@@ -437,87 +420,82 @@ START_TEST(symbolize_split_dwarf_falls_back_to_names_with_lines)
 	struct sn_symbol sym;
 
 	build("split.so", "-g -gsplit-dwarf");
-	open_fixture("split.so", SN_SYMBOLIZE_LINES, "");
-	sym = look_up(run("split.so", "run_outer", &f.module.bias) - 1);
+	sym = look_up_in("split.so", SN_SYMBOLIZE_LINES, "run_outer");
 	ck_assert_uint_eq(sym.count, 1);
 	expect_line(&sym.line[0], "outer", "inner.c", 11, 0);
 	expect_no_damage();
 }
 END_TEST
 
-/* in.so → NAME.so without symbols, and NAME.debug. */
+/* NAME.so without symbols, and its NAME.debug. */
 static void
 separate(const char *name)
 {
-	ck_assert_int_eq(shell("gcc -O2 %s -g -Wl,--build-id chain.c -o %s.full && objcopy --only-keep-debug %s.full "
-		"%s.debug && objcopy -S %s.full %s.so", flags, name, name, name, name, name), 0);
+	build("full.so", "-g -Wl,--build-id");
+	shell("objcopy --only-keep-debug full.so %s.debug && objcopy -S full.so %s.so", name, name);
+}
+
+/* DWARF must not be found: only the exported name is known. */
+static void
+expect_name_only(const char *lib, const char *root)
+{
+	struct sn_symbol sym;
+
+	open_fixture(lib, SN_SYMBOLIZE_LINES, root);
+	sym = look_up(run(lib, "run_outer"));
+	ck_assert_uint_eq(sym.count, 1);
+	expect_line(&sym.line[0], "outer", "", 0, 0);
+	expect_no_damage();
 }
 
 START_TEST(symbolize_with_debuglink_checks_the_crc)
 {
-	struct sn_symbol sym;
+	char root[256];
 
+	(void)path_in(root, "root");
 	separate("link");
-	ck_assert_int_eq(shell("objcopy --add-gnu-debuglink=link.debug link.so"), 0);
-	expect_chain("link.so", "link.so", "");
-	ck_assert_int_eq(shell("mkdir .debug && mv link.debug .debug"), 0);
-	expect_chain("link.so", "link.so", "");
-	ck_assert_int_eq(shell("mkdir -p root/usr/lib/debug/%s && mv .debug/link.debug root/usr/lib/debug/%s", dir, dir), 0);
-	ck_assert_int_eq(shell("echo x >link.debug"), 0);
-	{
-		char root[128];
-
-		(void)snprintf(root, sizeof(root), "%s/root", dir);
-		expect_chain("link.so", "link.so", root);
-	}
-	ck_assert_int_eq(shell("mv root/usr/lib/debug/%s/link.debug . && echo x >>link.debug", dir), 0);
-	open_fixture("link.so", SN_SYMBOLIZE_LINES, "");
-	sym = look_up(run("link.so", "run_outer", &f.module.bias) - 1);
-	ck_assert_uint_eq(sym.count, 1);
-	expect_line(&sym.line[0], "outer", "", 0, 0);
+	shell("objcopy --add-gnu-debuglink=link.debug link.so");
+	expect_chain("link.so", "");
+	shell("mkdir .debug && mv link.debug .debug");
+	expect_chain("link.so", "");
+	shell("mkdir -p root/usr/lib/debug/%s && mv .debug/link.debug root/usr/lib/debug/%s", dir, dir);
+	shell("echo x >link.debug");
+	expect_chain("link.so", root);
+	shell("mv root/usr/lib/debug/%s/link.debug . && echo x >>link.debug", dir);
+	expect_name_only("link.so", "");
 }
 END_TEST
 
 START_TEST(symbolize_with_build_id_checks_the_build_id)
 {
-	char root[128], hex[2 * SN_BUILD_ID_MAX + 1];
-	uint64_t addr;
+	char root[256], hex[2 * SN_BUILD_ID_MAX + 1];
 
+	(void)path_in(root, "idroot");
 	separate("id");
-	(void)snprintf(root, sizeof(root), "%s/idroot", dir);
-	open_fixture("id.so", SN_SYMBOLIZE_LINES, root);
+	expect_name_only("id.so", root);
 	sn_image_build_id_hex(&f.image, hex);
 	ck_assert_uint_gt(strlen(hex), 2);
-	ck_assert_int_eq(shell("mkdir -p idroot/usr/lib/debug/.build-id/%.2s && mv id.debug "
-		"idroot/usr/lib/debug/.build-id/%.2s/%s.debug", hex, hex, hex + 2), 0);
-	expect_chain("id.so", "id.so", root);
+	shell("mkdir -p idroot/usr/lib/debug/.build-id/%.2s && mv id.debug "
+		"idroot/usr/lib/debug/.build-id/%.2s/%s.debug", hex, hex, hex + 2);
+	expect_chain("id.so", root);
 	/* Another library's debug file under this name is not taken. */
-	ck_assert_int_eq(shell("gcc -O1 %s -g -Wl,--build-id chain.c -o "
-		"idroot/usr/lib/debug/.build-id/%.2s/%s.debug", flags, hex, hex + 2), 0);
-	open_fixture("id.so", SN_SYMBOLIZE_LINES, root);
-	addr = run("id.so", "run_outer", &f.module.bias) - 1;
-	ck_assert_uint_eq(look_up(addr).count, 1);
+	build("other.so", "-g -Wl,--build-id -DOTHER");
+	shell("cp other.so idroot/usr/lib/debug/.build-id/%.2s/%s.debug", hex, hex + 2);
+	expect_name_only("id.so", root);
 }
 END_TEST
 
 START_TEST(symbolize_with_dwz_file_follows_it_or_does_without)
 {
-	struct sn_symbol sym;
+	char root[256];
 
-	ck_assert_int_eq(shell("gcc -O2 %s -gdwarf-4 -Wl,--build-id chain.c -o dwz.so && cp dwz.so dwz2.so && "
-		"dwz -m common.dwz dwz.so dwz2.so", flags), 0);
-	expect_chain("dwz.so", "dwz.so", "");
-	ck_assert_int_eq(shell("mkdir -p dwzroot/usr/lib/debug/.dwz && mv common.dwz dwzroot/usr/lib/debug/.dwz"), 0);
-	open_fixture("dwz.so", SN_SYMBOLIZE_LINES, "");
-	sym = look_up(run("dwz.so", "run_outer", &f.module.bias) - 1);
-	ck_assert_uint_eq(sym.count, 1);
-	ck_assert_str_eq(sym.line[0].name, "outer");
-	{
-		char root[128];
-
-		(void)snprintf(root, sizeof(root), "%s/dwzroot", dir);
-		expect_chain("dwz.so", "dwz.so", root);
-	}
+	(void)path_in(root, "dwzroot");
+	build("dwz.so", "-gdwarf-4 -Wl,--build-id");
+	shell("cp dwz.so dwz2.so && dwz -m common.dwz dwz.so dwz2.so && objcopy -N outer dwz.so");
+	expect_chain("dwz.so", "");
+	shell("mkdir -p dwzroot/usr/lib/debug/.dwz && mv common.dwz dwzroot/usr/lib/debug/.dwz");
+	expect_name_only("dwz.so", "");
+	expect_chain("dwz.so", root);
 }
 END_TEST
 
@@ -528,7 +506,7 @@ START_TEST(symbolize_again_answers_without_the_file)
 
 	build("again.so", "-g");
 	open_fixture("again.so", SN_SYMBOLIZE_LINES, "");
-	addr = run("again.so", "run_outer", &f.module.bias) - 1;
+	addr = run("again.so", "run_outer");
 	first = look_up(addr);
 	(void)close(f.image.fd);
 	f.image.fd = -1;
@@ -545,8 +523,8 @@ START_TEST(symbolize_batch_with_repeats_answers_each_in_place)
 
 	build("batch.so", "-g");
 	open_fixture("batch.so", SN_SYMBOLIZE_LINES, "");
-	addr[0] = addr[2] = run("batch.so", "run_last", &f.module.bias) - 1;
-	addr[1] = run("batch.so", "run_outer", &f.module.bias) - 1;
+	addr[0] = addr[2] = run("batch.so", "run_last");
+	addr[1] = run("batch.so", "run_outer");
 	addr[3] = f.module.bias;
 	ck_assert_int_eq(sn_symbolize_batch(f.s, &f.module, addr, 4, sym), 0);
 	ck_assert_str_eq(sym[0].line[0].name, "last_call");
@@ -558,22 +536,22 @@ END_TEST
 
 START_TEST(symbolize_truncated_file_gives_fallback_and_counts_it_once)
 {
-	uint64_t addr, bias;
-	struct stat st;
+	uint64_t addr, bias, whole;
 
 	build("whole.so", "-g");
-	addr = run("whole.so", "run_outer", &bias) - 1;
 	open_fixture("whole.so", SN_SYMBOLIZE_LINES, "");
-	ck_assert_int_eq(fstat(f.image.fd, &st), 0);
-	for (long len = 0; len < st.st_size; len += len < 128 ? 7 : st.st_size / 100) {
-		ck_assert_int_eq(shell("head -c %ld whole.so >cut.so", len), 0);
+	addr = run("whole.so", "run_outer");
+	bias = f.module.bias;
+	whole = f.image.file_bytes;
+	for (uint64_t len = 0; len < whole; len += len < 128 ? 7 : whole / 100) {
+		shell("head -c %llu whole.so >cut.so", (unsigned long long)len);
 		open_fixture("cut.so", SN_SYMBOLIZE_LINES, "");
 		f.module.bias = bias;
-		ck_assert_msg(look_up(addr).is_fallback, "at %ld", len);
+		ck_assert_msg(look_up(addr).is_fallback, "at %llu", (unsigned long long)len);
 		(void)look_up(addr + 1);
 		ck_assert_uint_eq(sn_symbolizer_counters(f.s)->bad_debug_info, 1);
 		ck_assert_uint_eq(sn_symbolizer_counters(f.s)->unsymbolized, 2);
-		}
+	}
 }
 END_TEST
 
@@ -594,45 +572,20 @@ START_TEST(symbolize_memory_without_a_file_names_its_offset)
 }
 END_TEST
 
-/* The first function that the vdso exports. */
-static uint64_t
-vdso_function(const struct sn_image *image, char name[128])
-{
-	Elf *elf = elf_memory((char *)(uintptr_t)image->memory, image->file_bytes);
-	Elf_Scn *scn = NULL;
-
-	while ((scn = elf_nextscn(elf, scn)) != NULL) {
-		Elf64_Shdr *sh = elf64_getshdr(scn);
-		GElf_Sym sym;
-
-		for (int i = 1; sh->sh_type == SHT_DYNSYM && gelf_getsym(elf_getdata(scn, NULL), i, &sym); i++) {
-			if (GELF_ST_TYPE(sym.st_info) != STT_FUNC || GELF_ST_BIND(sym.st_info) != STB_GLOBAL)
-				continue;
-			(void)snprintf(name, 128, "%s", elf_strptr(elf, sh->sh_link, sym.st_name));
-			(void)elf_end(elf);
-			return sym.st_value;
-		}
-	}
-	(void)elf_end(elf);
-	return 0;
-}
-
 START_TEST(symbolize_vdso_reads_its_memory)
 {
 	struct sn_images images = { 0 };
-	char path[] = "[vdso]", name[128] = "";
+	char path[] = "[vdso]";
 	struct sn_module m = { .kind = SN_MODULE_VDSO, .path = path, .image = sn_image_vdso(&images) };
 	struct sn_symbolizer *s = sn_symbolizer_new(SN_SYMBOLIZE_LINES, "");
+	bool found = m.image == NULL || m.image->memory == NULL;	/* a kernel without one */
 	struct sn_symbol sym;
-	uint64_t addr;
 
-	if (m.image != NULL && m.image->memory != NULL) {
-		addr = vdso_function(m.image, name);
-		ck_assert_int_eq(sn_symbolize_batch(s, &m, &addr, 1, &sym), 0);
-		ck_assert_str_eq(sym.line[0].name, name);
-	} else {
-		printf("test_symbol: this kernel gives no vdso\n");
+	for (uint64_t at = 0; !found && at < m.image->file_bytes; at += 16) {
+		ck_assert_int_eq(sn_symbolize_batch(s, &m, &at, 1, &sym), 0);
+		found = strstr(sym.line[0].name, "clock_gettime") != NULL;
 	}
+	ck_assert(found);
 	sn_symbolizer_free(s);
 	if (m.image != NULL)
 		sn_image_put(&images, m.image);
