@@ -336,6 +336,7 @@ sn_process_finish(struct sn_process *p, const struct sn_options *o, uint64_t own
 	else
 		p->cpu_ns = p->accounted_ns;	/* it was gone before we could ask */
 	err = sn_profile_settle(prof, rest);
+	p->count.stacks_dropped += prof->stacks_dropped;
 
 	prof->time_ns = p->began_real_ns;
 	prof->duration_ns = p->ended_mono_ns - p->began_mono_ns;

@@ -48,9 +48,10 @@ void sn_unwinder_flush(struct sn_unwinder *u);
 void sn_unwind(struct sn_unwinder *u, const struct sn_regs *regs, const uint8_t *stack, uint32_t stack_bytes,
 	int stack_is_cut, uint32_t depth, struct sn_unwound *out);
 
-/* What .eh_frame has for one address (unwind_cfi.c, for unwind_remote.c). */
+/* What .eh_frame has for one address (unwind_cfi.c); for the unwinder, and to name stripped functions. */
 struct sn_cfi {
 	uint64_t entry;		/* run-time address of its entry in the search table of .eh_frame_hdr */
+	uint64_t start;		/* run-time address at which the function begins, or its separate part */
 	bool signal;		/* a signal trampoline: the frame above was interrupted, it did not call */
 };
 

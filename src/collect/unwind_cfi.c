@@ -379,5 +379,6 @@ sn_cfi_find(const struct sn_module *module, uint64_t pc, struct sn_cfi *out)
 	at += 8 * (uint64_t)(lo - 1);
 	memcpy(pair, image->hdr + at, sizeof(pair));
 	out->entry = image->hdr_vaddr + at + module->bias;
+	out->start = image->hdr_vaddr + (uint64_t)(int64_t)pair[0] + module->bias;
 	return check_fde(image, image->hdr_vaddr + (uint64_t)(int64_t)pair[1], vaddr, &out->signal);
 }

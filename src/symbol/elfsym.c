@@ -191,8 +191,8 @@ take_names(const struct table *t, struct sn_lookup *l, struct best *best, size_t
 
 		if (i > 0 && best[i - 1].near.is_set && is_nearer(t, &best[i - 1].near, &best[i].near))
 			best[i].near = best[i - 1].near;
-		/* A gap behind a sized symbol has no name; behind a label of an assembler it does. */
-		if (!c->is_set && best[i].near.is_set && !best[i].near.is_sized)
+		/* A label without a size names what follows it; a sized symbol below has ended: no name. */
+		if (!c->is_set)
 			c = &best[i].near;
 		if (l[i].symbol != NULL || !c->is_set || l[i].vaddr >= c->limit)
 			continue;

@@ -18,7 +18,7 @@
 #include "base/options.h"
 #include "collect/module.h"
 
- 
+
 struct sn_symbolizer;
 
 /* One function of a chain of inlined calls. */

@@ -14,5 +14,6 @@ command -v objdump >/dev/null || skip "binutils are not installed (apt-get insta
 # pprof says where it wrote these, on stderr.
 pprof -weblist=hot_40_0 -output="$T/web.html" "$P" >/dev/null 2>&1 || fail "-weblist"
 exists "-weblist" "$T/web.html"
+new_pprof || exit 0
 pprof -disasm=hot_40_0 "$P" >"$T/disasm" 2>"$T/perr" || fail "-disasm: $(cat "$T/perr")"
 matches "-disasm" "$T/disasm" 'ROUTINE.* hot_40_0'

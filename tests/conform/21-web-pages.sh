@@ -18,7 +18,7 @@ for page in flamegraph top "peek?f=hot_40_0" "source?f=hot_40_0" download; do
 	exists "/ui/$page" "$T/page"
 done
 if [ "$graph" = 1 ]; then
-	is "/ui/ (the graph)" "$(curl -s -o /dev/null -w '%{http_code}' "http://127.0.0.1:$port/ui/")" 200
+	is "/ui/ (the graph)" "$(curl -sL -o /dev/null -w "%{http_code}" "http://127.0.0.1:$port/ui/")" 200
 fi
 curl -s "http://127.0.0.1:$port/ui/top" >"$T/page"
 matches "the table" "$T/page" 'hot_40_0'

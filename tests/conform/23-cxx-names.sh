@@ -8,9 +8,10 @@ need_program cxx "no C++ compiler"
 record_ok P -- "$PROGRAMS/cxx" 800
 pprof_ok top -symbolize=none -top "$P"
 matches "-top" "$T/top.txt" ' foo::bar'
-pprof_ok full -symbolize=demangle=full:none -top "$P"
-pprof_ok demangled -symbolize=demangle=full -top "$P"
-matches "demangle=full" "$T/demangled.txt" ' void foo::bar<int>\(int\)'
+if new_pprof; then
+	pprof_ok demangled -symbolize=demangle=full -top "$P"
+	matches "demangle=full" "$T/demangled.txt" ' void foo::bar<int>\(int\)'
+fi
 profile json "$P" >"$T/json"
 matches "system_name" "$T/json" '"system": "_ZN3foo3barIiEEvT_"'
 # Nothing that we drop may hide a frame: with and without -all_frames, where pprof has it, the same.

@@ -9,6 +9,13 @@ need_sonde
 need_python
 need_pprof
 
+# The pprof of Go 1.19 (Debian 12) reads local binaries by Go's own means, which miss functions outside of the
+# first range of a unit, and symbolizes again when it is asked to demangle.  Newer ones know -show_columns.
+new_pprof()
+{
+	pprof -h 2>&1 | grep -q show_columns
+}
+
 # The usual profile: a program with known functions, two threads.
 # shellcheck disable=SC2034  # the scripts use it
 P=$T/P.pb.gz

@@ -8,7 +8,11 @@
 version=$(/usr/bin/python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 if ! /usr/bin/python3 -c 'import test.test_json' 2>/dev/null; then
 	unpacked "libpython$version-testsuite"
-	export PYTHONPATH=$DEBS/usr/lib/python$version
+	# The package test is shared out over two Debian packages: put it together.
+	export PYTHONPATH=$T/python
+	mkdir "$T/python"
+	cp -r "/usr/lib/python$version/test" "$T/python/test"
+	cp -r "$DEBS/usr/lib/python$version/test/." "$T/python/test/"
 	/usr/bin/python3 -c 'import test.test_json' 2>"$T/err" || skip "the test suite does not load: $(tail -1 "$T/err")"
 fi
 cd "$T" || exit 1

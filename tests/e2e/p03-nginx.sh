@@ -6,7 +6,7 @@
 . "$(dirname "$0")/lib.sh"
 nginx=$(command -v nginx || true)
 if [ -z "$nginx" ]; then
-	unpacked nginx-light libpcre2-8-0 libssl3
+	unpacked nginx libpcre2-8-0 libssl3
 	nginx=$DEBS/usr/sbin/nginx
 fi
 "$nginx" -v >"$T/version" 2>&1 || skip "nginx does not start here: $(head -1 "$T/version")"

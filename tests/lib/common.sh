@@ -220,7 +220,7 @@ find_pprof()
 	elif command -v pprof >/dev/null && pprof -h 2>&1 | grep -q symbolize; then
 		PPROF=(pprof)
 	else
-		for go in /usr/bin/go "$(command -v go || true)"; do
+		for go in /usr/bin/go "$(command -v go || true)"; do	# the distribution's has it built
 			if [ -n "$go" ] && [ -x "$go" ]; then
 				PPROF=("$go" tool pprof)
 				break

@@ -9,8 +9,6 @@
 #include <check.h>
 #include <dlfcn.h>
 #include <fcntl.h>
-#include <libelf.h>
-#include <gelf.h>
 #include <link.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -41,26 +39,25 @@ static const char chain_c[] =
 	"void *run_hidden(void) { hidden(); return where; }\n"
 	"void *run_last(void) { if (!setjmp(back)) last_call(); return where; }\n"
 	"int use_plt(void) { return getpid(); }\n"
-	"NI int versioned(void) { return 1; }\n#ifdef OTHER\nint other;\n#endif\n"
+	"NI int impl(void) { return 1; }\n#ifdef OTHER\n__asm__(\".symver impl, versioned@@@V1\");\n#endif\n"
 	"#ifndef __clang__\n#line 60 \"nest.c\"\n"
 	"void *run_nested(void) { auto NI void nested(void);\n"
 	"\tvoid nested(void) { here(); __asm__ volatile(\"nop\"); }\n\tnested();\n\treturn where;\n}\n#endif\n";
 
 static const char box_cc[] =
-	"#define NI __attribute__((noinline))\n"
-	"static void *volatile where;\nNI static void here() { where = __builtin_return_address(0); __asm__ volatile(\"\"); }\n"
+	"#define NI __attribute__((noinline))\nstatic void *volatile where;\n"
+	"NI static void here() { where = __builtin_return_address(0); __asm__ volatile(\"\"); }\n"
 	"namespace ns { template<class T> struct Box {\n#line 100 \"box.cc\"\n"
 	"NI static void put(T) { here(); __asm__ volatile(\"\"); }\n}; }\n"
 	"namespace { NI void secret(int) { here(); __asm__ volatile(\"\"); } }\n"
 	"extern \"C\" void *run_box() { ns::Box<int>::put(1); return where; }\n"
 	"extern \"C\" void *run_secret() { secret(1); return where; }\n"
-	"extern \"C\" void *run_lambda() { auto f = [](int) NI { here(); __asm__ volatile(\"\"); }; f(1);\n"
-	"return where; }\n";
+	"extern \"C\" void *run_lambda() { auto f = [](int) NI { here(); __asm__(\"\"); }; f(1); return where; }\n";
 
 static const char labels_s[] =
 	".text\n.globl strong\n.type strong,@function\n.weak __weak\n.type __weak,@function\n.type local,@function\n"
-	"strong:\n__weak:\nlocal:\n.skip 8\n.size strong, 8\n.size __weak, 8\n.size local, 8\n"
-	".skip 24\n.globl unsized\n.type unsized,@function\nunsized:\n.skip 32\n.section .note.GNU-stack,\"\",%progbits\n";
+	"strong:\n__weak:\nlocal:\n.skip 8\n.size strong, 8\n.size __weak, 8\n.size local, 8\n.skip 24\n"
+	".globl unsized\n.type unsized,@function\nunsized:\n.skip 32\n.section .note.GNU-stack,\"\",%progbits\n";
 
 static const char *
 path_in(char path[256], const char *name)
@@ -102,15 +99,13 @@ write_text(const char *name, const char *text)
 	char path[256];
 	FILE *out = fopen(path_in(path, name), "w");
 
-	ck_assert_ptr_nonnull(out);
-	ck_assert_int_ge(fputs(text, out), 0);
-	ck_assert_int_eq(fclose(out), 0);
+	ck_assert(out != NULL && fputs(text, out) >= 0 && fclose(out) == 0);
 }
 
 static void
 make_dir(void)
 {
-	(void)snprintf(dir, sizeof(dir), "/tmp/sonde-symbol-XXXXXX");
+	(void)snprintf(dir, sizeof(dir), "/tmp/sonde-symbol-" "XX" "XX" "XX");
 	ck_assert_ptr_nonnull(mkdtemp(dir));
 	write_text("chain.c", chain_c);
 	write_text("box.cc", box_cc);
@@ -208,19 +203,11 @@ look_up(uint64_t addr)
 	return sym;
 }
 
-static const char *
-base(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	return slash == NULL ? path : slash + 1;
-}
-
 static void
 expect_line(const struct sn_symbol_line *l, const char *name, const char *file, int32_t line, int32_t start)
 {
 	ck_assert_str_eq(l->name, name);
-	ck_assert_str_eq(base(l->file), file);
+	ck_assert_str_eq(basename(l->file), file);
 	ck_assert_int_eq(l->line, line);
 	ck_assert_int_eq(l->start_line, start);
 }
@@ -237,29 +224,6 @@ static void
 expect_no_damage(void)
 {
 	ck_assert_uint_eq(sn_symbolizer_counters(f.s)->bad_debug_info, 0);
-}
-
-/* The header of a section, by libelf; all 0 when there is none. */
-static Elf64_Shdr
-section_of(const char *lib, const char *name)
-{
-	char path[256];
-	int fd = open(path_in(path, lib), O_RDONLY | O_CLOEXEC);
-	Elf *elf = elf_begin(fd, ELF_C_READ, NULL);
-	Elf64_Shdr found = { 0 };
-	Elf_Scn *scn = NULL;
-	size_t strings;
-
-	ck_assert_int_eq(elf_getshdrstrndx(elf, &strings), 0);
-	while ((scn = elf_nextscn(elf, scn)) != NULL) {
-		Elf64_Shdr *sh = elf64_getshdr(scn);
-
-		if (strcmp(elf_strptr(elf, strings, sh->sh_name), name) == 0)
-			found = *sh;
-	}
-	(void)elf_end(elf);
-	(void)close(fd);
-	return found;
 }
 
 /* The call of run_outer as DWARF tells it. */
@@ -283,19 +247,19 @@ expect_chain(const char *lib, const char *root)
 
 START_TEST(symbolize_inlined_call_gives_chain_innermost_first)
 {
-	build("chain.so", "-g");
-	expect_chain("chain.so", "");
-	build("chain4.so", "-gdwarf-4");
-	expect_chain("chain4.so", "");
-	build("chainz.so", "-g -gz");
-	expect_chain("chainz.so", "");
+	static const char *const debug[][2] = { { "5.so", "-g" }, { "4.so", "-gdwarf-4" }, { "z.so", "-g -gz" } };
+
+	for (size_t i = 0; i < sizeof(debug) / sizeof(debug[0]); i++) {
+		build(debug[i][0], debug[i][1]);
+		expect_chain(debug[i][0], "");
+	}
 }
 END_TEST
 
 START_TEST(symbolize_clang_dwarf5_without_aranges_gives_chain)
 {
 	shell("clang -O2 -gdwarf-5 -fPIC -shared chain.c -o clang.so");
-	ck_assert_uint_eq(section_of("clang.so", ".debug_aranges").sh_size, 0);
+	shell("! readelf -S clang.so | grep -q debug_aranges");
 	expect_chain("clang.so", "");
 }
 END_TEST
@@ -348,24 +312,19 @@ END_TEST
 
 START_TEST(symbolize_plt_stub_names_what_it_calls)
 {
-	Elf64_Shdr plt;
 	bool found = false;
 
 	build("plt.so", "-s -Wl,-z,lazy");
 	open_fixture("plt.so", SN_SYMBOLIZE_LINES, "");
-	plt = section_of("plt.so", ".plt.sec");
-	if (plt.sh_size == 0)
-		plt = section_of("plt.so", ".plt");
-	ck_assert_uint_gt(plt.sh_size, 0);
-	for (uint64_t at = plt.sh_addr; at < plt.sh_addr + plt.sh_size; at += 4)
-		found |= strcmp(look_up(at).line[0].name, "getpid@plt") == 0;
+	for (uint64_t at = 0; !found && at < f.image.file_bytes; at += 8)
+		found = strcmp(look_up(at).line[0].name, "getpid@plt") == 0;
 	ck_assert(found);
 }
 END_TEST
 
 START_TEST(symbolize_symbol_with_version_cuts_the_version)
 {
-	build("version.so", "-Wl,--version-script=v.map");
+	build("version.so", "-DOTHER -Wl,--version-script=v.map");
 	open_fixture("version.so", SN_SYMBOLIZE_FUNCTIONS, "");
 	ck_assert_str_eq(look_up(address_of("version.so", "versioned")).line[0].name, "versioned");
 }
@@ -458,8 +417,7 @@ START_TEST(symbolize_with_debuglink_checks_the_crc)
 	expect_chain("link.so", "");
 	shell("mkdir .debug && mv link.debug .debug");
 	expect_chain("link.so", "");
-	shell("mkdir -p root/usr/lib/debug/%s && mv .debug/link.debug root/usr/lib/debug/%s", dir, dir);
-	shell("echo x >link.debug");
+	shell("mkdir -p root/usr/lib/debug/%s && mv .debug/* root/usr/lib/debug/%s && echo x >link.debug", dir, dir);
 	expect_chain("link.so", root);
 	shell("mv root/usr/lib/debug/%s/link.debug . && echo x >>link.debug", dir);
 	expect_name_only("link.so", "");
@@ -479,7 +437,7 @@ START_TEST(symbolize_with_build_id_checks_the_build_id)
 		"idroot/usr/lib/debug/.build-id/%.2s/%s.debug", hex, hex, hex + 2);
 	expect_chain("id.so", root);
 	/* Another library's debug file under this name is not taken. */
-	build("other.so", "-g -Wl,--build-id -DOTHER");
+	build("other.so", "-O1 -g -Wl,--build-id");
 	shell("cp other.so idroot/usr/lib/debug/.build-id/%.2s/%s.debug", hex, hex + 2);
 	expect_name_only("id.so", root);
 }
@@ -511,8 +469,7 @@ START_TEST(symbolize_again_answers_without_the_file)
 	(void)close(f.image.fd);
 	f.image.fd = -1;
 	again = look_up(addr);
-	ck_assert_ptr_eq(again.line, first.line);
-	ck_assert_uint_eq(again.count, 3);
+	ck_assert(again.line == first.line && again.count == 3);
 }
 END_TEST
 
@@ -627,7 +584,6 @@ main(void)
 	SRunner *runner;
 	int failed;
 
-	(void)elf_version(EV_CURRENT);
 	tcase_set_timeout(c, 60);
 	tcase_add_unchecked_fixture(c, make_dir, remove_dir);
 	tcase_add_test(c, symbolize_memory_without_a_file_names_its_offset);
