@@ -139,6 +139,14 @@ finish()
 	exit $?
 }
 
+# Without this step there is nothing to test.
+stop_here()
+{
+	passed=$((passed + stage_passed))
+	failed=$((failed + stage_failed))
+	finish
+}
+
 # Configure in work/NAME unless that is done with the same words.
 configured()	# NAME ARGS...
 {
@@ -239,12 +247,12 @@ stage_build()
 		(cd "$top" && quietly "$work/log/autoreconf.log" autoreconf -fi) || {
 			show_log autoreconf "$work/log/autoreconf.log"
 			stage_failed=1
-			finish
+			stop_here
 		}
 	fi
-	one_step "build with gcc -Werror" "$work/log/build.log" build_in main "" CC=gcc --enable-werror "--prefix=$work/main/inst" || finish
-	one_step "make install" "$work/log/install.log" make -C "$work/main" --no-print-directory install || finish
-	one_step "the test programs" "$work/log/programs.log" make -C "$work/main" -j "$jobs" --no-print-directory check TESTS= || finish
+	one_step "build with gcc -Werror" "$work/log/build.log" build_in main "" CC=gcc --enable-werror "--prefix=$work/main/inst" || stop_here
+	one_step "make install" "$work/log/install.log" make -C "$work/main" --no-print-directory install || stop_here
+	one_step "the test programs" "$work/log/programs.log" make -C "$work/main" -j "$jobs" --no-print-directory check TESTS= || stop_here
 }
 
 stage_check()
@@ -306,7 +314,7 @@ stage_fuzz()
 		return
 	fi
 	[ "$long" -eq 0 ] || runs=2000000
-	one_step "build of the fuzz targets" "$work/log/fuzz-build.log" build_in fuzz "fuzz-targets" CC=clang "CFLAGS=-g -O1" \
+	one_step "build of the fuzz targets" "$work/log/fuzz-build.log" build_in fuzz "fuzz-targets" CC=clang "CFLAGS=-g -O1 -fsanitize=fuzzer-no-link" \
 		--enable-sanitizer=address,undefined --enable-fuzz || return
 	for target in "$top"/tests/fuzz/fuzz_*.c; do
 		name=$(basename "$target" .c)

@@ -31,6 +31,28 @@ store_text(struct sn_walk *w, const char *text, const char **out)
 	return 0;
 }
 
+/* A source file: relative names count from the folder of the compilation. */
+static int
+store_path(struct sn_walk *w, const char *path, const char **out)
+{
+	size_t folder_len = w->folder == NULL ? 0 : strnlen(w->folder, SN_NAME_MAX + 1);
+	size_t len = path == NULL ? 0 : strnlen(path, SN_NAME_MAX + 1);
+	char *whole;
+	int err;
+
+	if (len == 0 || path[0] == '/' || folder_len == 0 || folder_len + len + 1 > SN_NAME_MAX)
+		return store_text(w, path, out);
+	whole = malloc(folder_len + len + 2);
+	if (whole == NULL)
+		return -ENOMEM;
+	memcpy(whole, w->folder, folder_len);
+	whole[folder_len] = '/';
+	memcpy(whole + folder_len + 1, path, len + 1);
+	err = store_text(w, whole, out);
+	free(whole);
+	return err;
+}
+
 static const char *
 text_of(Dwarf_Die *die, unsigned name)
 {
@@ -81,7 +103,9 @@ void
 sn_dwarf_begin_unit(struct sn_walk *w, Dwarf_Die *unit)
 {
 	int lang = dwarf_srclang(unit);
+	Dwarf_Attribute folder;
 
+	w->folder = dwarf_attr(unit, DW_AT_comp_dir, &folder) == NULL ? NULL : dwarf_formstring(&folder);
 	w->has_lines = lines_are_bounded(w, unit);
 	w->files = NULL;
 	w->file_count = 0;
@@ -106,7 +130,7 @@ describe_leaf(struct sn_walk *w, Dwarf_Die *unit, struct sn_lookup *l)
 		l->lineno = number;
 	if (dwarf_linecol(line, &number) == 0 && number > 0)
 		l->column = number;
-	return store_text(w, dwarf_linesrc(line, NULL, NULL), &l->file);
+	return store_path(w, dwarf_linesrc(line, NULL, NULL), &l->file);
 }
 
 /* Demangle, or tidy what a C++ compiler gives as the name of a function without linkage. */
@@ -183,7 +207,7 @@ describe_call(struct sn_walk *w, Dwarf_Die *die, struct sn_symbol_line *line)
 	line->column = number_of(die, DW_AT_call_column, false);
 	if (file < 0 || (size_t)file >= w->file_count)
 		return 0;
-	return store_text(w, dwarf_filesrc(w->files, (size_t)file, NULL, NULL), &line->file);
+	return store_path(w, dwarf_filesrc(w->files, (size_t)file, NULL, NULL), &line->file);
 }
 
 int

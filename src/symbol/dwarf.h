@@ -43,6 +43,7 @@ struct sn_walk {
 	/* Of the unit at hand. */
 	bool has_lines;
 	bool is_cplusplus;
+	const char *folder;		/* in which it was compiled; NULL unknown */
 	Dwarf_Files *files;
 	size_t file_count;
 };

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "collect/unwind.h"
 #include "symbol/lookup.h"
 
 /* A file that was asked about.  Not the image itself: that may be gone by the next batch. */
@@ -191,13 +192,29 @@ vaddr_of(const struct sn_module *m, uint64_t addr)
 	return m->kind == SN_MODULE_ANON ? addr - m->start : addr - m->bias;
 }
 
+/*
+ * Stripped code still says in .eh_frame where its functions begin: naming that makes one row of a
+ * function, not one of each instruction.  Only where the unwinder has loaded it already.
+ */
+static uint64_t
+function_start(const struct sn_module *m, uint64_t vaddr)
+{
+	struct sn_cfi cfi;
+
+	if (m->kind == SN_MODULE_ANON || m->image == NULL || m->image->cfi_state != 1 ||
+	    sn_cfi_find(m, vaddr + m->bias, &cfi) < 0)
+		return vaddr;
+	return cfi.start - m->bias;
+}
+
 static const char *
 fallback_name(struct sn_symbolizer *s, const struct sn_module *m, uint64_t vaddr)
 {
 	const char *path = m->path == NULL || *m->path == '\0' ? "[unknown]" : m->path;
 	const char *slash = m->kind == SN_MODULE_ANON ? NULL : strrchr(path, '/');
 	char text[512];
-	int n = snprintf(text, sizeof(text), "%.400s+0x%" PRIx64, slash == NULL ? path : slash + 1, vaddr);
+	int n = snprintf(text, sizeof(text), "%.400s+0x%" PRIx64, slash == NULL ? path : slash + 1,
+		function_start(m, vaddr));
 
 	return sn_store_string(&s->store, text, n < 0 ? 0 : (size_t)n);
 }

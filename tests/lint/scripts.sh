@@ -18,4 +18,9 @@ done < <(find "$SN_SRC/tests" "$SN_SRC/tools" -path "*/build*" -prune -o -path '
 if [ "$scripts" -gt 0 ] && command -v shellcheck >/dev/null; then
 	shellcheck -x -P SCRIPTDIR "${checked[@]}" >"$T/shellcheck" 2>&1 || wrong "shellcheck: $(head -60 "$T/shellcheck")"
 fi
+# A unit test or fuzz target that the build does not know would never run.
+for f in "$SN_SRC"/tests/unit/test_*.c "$SN_SRC"/tests/fuzz/fuzz_*.c; do
+	name=$(basename "$f" .c)
+	grep -q "/$name\b" "$SN_SRC/tests/Makemodule.am" || wrong "$f is not in tests/Makemodule.am"
+done
 verdict "$scripts" "scripts"
