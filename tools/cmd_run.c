@@ -180,21 +180,14 @@ check_output(struct run *r)
 	struct sn_file_words words = {
 		.pid = getpid(), .exe = base != NULL ? base + 1 : r->program.path, .kind = "cpu",
 	};
-	char path[PATH_MAX];
+	const char *file = r->options.file != NULL ? r->options.file : DEFAULT_FILE;
+	char path[PATH_MAX], cwd[PATH_MAX / 2];
 	int err;
 
-	/* The collector may be asked to write long after somebody changed folder: make it absolute. */
-	if ((r->options.file != NULL ? r->options.file : DEFAULT_FILE)[0] != '/') {
-		char cwd[PATH_MAX / 2];
-
-		if (strcmp(r->options.file != NULL ? r->options.file : "", "-") == 0 || getcwd(cwd, sizeof(cwd)) == NULL)
-			strcpy(r->pattern, "-");
-		else
-			(void)snprintf(r->pattern, sizeof(r->pattern), "%s/%.2000s", cwd,
-				r->options.file != NULL ? r->options.file : DEFAULT_FILE);
-	} else {
-		(void)snprintf(r->pattern, sizeof(r->pattern), "%.4000s", r->options.file);
-	}
+	if (strcmp(file, "-") == 0 || file[0] == '/' || getcwd(cwd, sizeof(cwd)) == NULL)
+		(void)snprintf(r->pattern, sizeof(r->pattern), "%.4000s", file);
+	else			/* written long after somebody may have changed folder */
+		(void)snprintf(r->pattern, sizeof(r->pattern), "%s/%.2000s", cwd, file);
 	err = sn_file_name(r->pattern, &words, path, sizeof(path));
 	if (err == -EINVAL) {
 		sn_log(SN_LOG_STDERR, "output %s is not allowed: after %% comes one of p e t k %%", r->pattern);
@@ -203,8 +196,7 @@ check_output(struct run *r)
 	if (err == 0)
 		err = sn_file_check(path);
 	if (err == -EINVAL || err == -EISDIR)
-		sn_log(SN_LOG_STDERR, "output %s is not allowed: it must be a file, not a folder or -",
-			r->options.file != NULL ? r->options.file : path);
+		sn_log(SN_LOG_STDERR, "output %s is not allowed: it must be a file, not a folder or -", file);
 	else if (err < 0)
 		sn_log(SN_LOG_STDERR, "cannot write output %s: %s", path, strerror(-err));
 	return err;
@@ -218,8 +210,10 @@ become_program(const struct run *r, const char *socket, const sigset_t *mask)
 	char preload[2 * PATH_MAX];
 
 	if (socket != NULL) {
-		if (snprintf(preload, sizeof(preload), "%s%s%s", r->library, others != NULL && *others != '\0' ? ":" : "",
-			others != NULL ? others : "") >= (int)sizeof(preload)) {
+		bool alone = others == NULL || *others == '\0';
+
+		if (snprintf(preload, sizeof(preload), "%s%s%s", r->library, alone ? "" : ":",
+			alone ? "" : others) >= (int)sizeof(preload)) {
 			sn_log(SN_LOG_STDERR, "LD_PRELOAD is too long");
 			_exit(SN_EXIT_CANNOT);
 		}
@@ -258,9 +252,11 @@ tell(const struct run *r, const struct sn_service_result *res)
 	if (res->other_files > 0)
 		(void)snprintf(others, sizeof(others), " (and %u more, of programs it started)", res->other_files);
 	if (res->still_running > 0)
-		sn_log(SN_LOG_STDERR, "%u programs still run; their profiles are written when they end", res->still_running);
+		sn_log(SN_LOG_STDERR, "%u programs still run; their profiles are written when they end",
+			res->still_running);
 	if (!res->profiled)
-		sn_log(SN_LOG_STDERR, "%s was not profiled (SONDE_ONLY, or it could not load " LIBRARY ")%s", r->argv[0], others);
+		sn_log(SN_LOG_STDERR, "%s was not profiled (SONDE_ONLY, or it could not load " LIBRARY ")%s",
+			r->argv[0], others);
 	else if (res->error == 0 && r->options.mode == SN_MODE_ON)
 		sn_log(SN_LOG_STDERR, "%llu samples, %.2f CPU s, %llu lost; %s%s; go tool pprof -http=: %s",
 			(unsigned long long)res->samples, res->cpu_s, (unsigned long long)res->lost, res->file, others,

@@ -28,6 +28,7 @@
 #endif
 #define SCRIPTS_MAX	5		/* the kernel follows as many #! */
 #define PHDRS_MAX	4096
+#define DYNAMIC_MAX	(1u << 20)
 #define STRINGS_MAX	(64u << 20)
 
 struct file {
@@ -78,14 +79,15 @@ offset_of(const Elf64_Phdr *ph, unsigned n, uint64_t vaddr)
 static bool
 is_address_sanitizer(const struct file *f, const Elf64_Phdr *ph, unsigned n)
 {
-	uint64_t strtab = 0, size = 0;
+	uint64_t strtab = 0, size = 0, end;
 	bool found = false;
 	char *text;
 
 	for (unsigned i = 0; i < n; i++) {
 		if (ph[i].p_type != PT_DYNAMIC)
 			continue;
-		for (uint64_t at = 0; at + sizeof(Elf64_Dyn) <= ph[i].p_filesz && at < 1 << 20; at += sizeof(Elf64_Dyn)) {
+		end = ph[i].p_filesz < DYNAMIC_MAX ? ph[i].p_filesz : DYNAMIC_MAX;
+		for (uint64_t at = 0; at + sizeof(Elf64_Dyn) <= end; at += sizeof(Elf64_Dyn)) {
 			Elf64_Dyn d;
 
 			if (!read_at(f, ph[i].p_offset + at, &d, sizeof(d)) || d.d_tag == DT_NULL)
@@ -135,8 +137,8 @@ check_segments(const struct file *f, const Elf64_Ehdr *eh)
 			(unsigned)eh->e_phentsize);
 	ph = malloc(n * sizeof(*ph));
 	if (ph == NULL || !read_at(f, eh->e_phoff, ph, n * sizeof(*ph)))
-		status = refuse(f, SN_EXIT_NOT_EXECUTABLE, "damaged ELF file: program headers at offset %llu cannot be read",
-			(unsigned long long)eh->e_phoff);
+		status = refuse(f, SN_EXIT_NOT_EXECUTABLE, "damaged ELF file: program headers at offset %llu "
+			"cannot be read", (unsigned long long)eh->e_phoff);
 	for (unsigned i = 0; i < n && status == 0; i++) {
 		if (ph[i].p_type == PT_INTERP) {
 			has_loader = true;
@@ -177,8 +179,8 @@ check_privileges(const struct file *f, const struct stat *st)
 		return refuse(f, SN_EXIT_CANNOT, "is set-%s, the loader ignores LD_PRELOAD there; profile a copy "
 			"without that bit, as the user it becomes", st->st_mode & S_ISUID ? "uid" : "gid");
 	if (fgetxattr(f->fd, "security.capability", NULL, 0) > 0)
-		return refuse(f, SN_EXIT_CANNOT, "has file capabilities, the loader ignores LD_PRELOAD there; profile a "
-			"copy without them (setcap -r), as root");
+		return refuse(f, SN_EXIT_CANNOT, "has file capabilities, the loader ignores LD_PRELOAD there; "
+			"profile a copy without them (setcap -r), as root");
 	return 0;
 }
 
@@ -199,8 +201,8 @@ find(const char *cmd, char *out, size_t size)
 		size_t n = strcspn(p, ":");
 		struct stat st;
 
-		if (snprintf(out, size, "%.*s%s%s", (int)n, p, n > 0 ? "/" : "", cmd) < (int)size && stat(out, &st) == 0 &&
-		    S_ISREG(st.st_mode)) {
+		if (snprintf(out, size, "%.*s%s%s", (int)n, p, n > 0 ? "/" : "", cmd) < (int)size &&
+		    stat(out, &st) == 0 && S_ISREG(st.st_mode)) {
 			if (access(out, X_OK) == 0)
 				return 0;
 			status = SN_EXIT_NOT_EXECUTABLE;

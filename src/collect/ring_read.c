@@ -22,8 +22,8 @@ is_published(uint64_t word, uint64_t pos, uint32_t ring_bytes, uint32_t *size)
 {
 	uint64_t n = word & SN_REC_SIZE_MASK;
 
-	if ((word & SN_REC_BUSY) != 0 || ((word >> SN_REC_POS_SHIFT) & SN_REC_POS_MASK) != (pos / 8 & SN_REC_POS_MASK) ||
-	    word == 0)
+	if (word == 0 || (word & SN_REC_BUSY) != 0 ||
+	    ((word >> SN_REC_POS_SHIFT) & SN_REC_POS_MASK) != (pos / 8 & SN_REC_POS_MASK))
 		return false;
 	*size = n < 8 || n % 8 != 0 || n > ring_bytes - (pos & (ring_bytes - 1)) ? 0 : (uint32_t)n;
 	return true;
@@ -127,7 +127,9 @@ sn_ring_find_exit(const struct sn_segment *s, uint32_t slot, int32_t tid, char c
 		const uint8_t *at = ring + (pos & (s->ring_bytes - 1) & ~7ull);
 		struct { struct sn_rec rec; struct sn_rec_exit last; } r;
 
-		if (!is_published(SN_LOAD_ACQUIRE((const uint64_t *)(const void *)at), pos, s->ring_bytes, &size) || size == 0)
+		uint64_t word = SN_LOAD_ACQUIRE((const uint64_t *)(const void *)at);
+
+		if (!is_published(word, pos, s->ring_bytes, &size) || size == 0)
 			return false;
 		if (size == sizeof(r)) {
 			memcpy(&r, at, sizeof(r));

@@ -114,8 +114,8 @@ go_live(bool is_fork)
 
 	live->options = live->segment.header->options;
 	SN_STORE_RELAXED(&live->segment.shared->pid_inside, (uint64_t)sn_syscall0(SYS_getpid));
-	if (!is_fork)
-		(void)sn_snapshot_maps(&live->segment, false);	/* without /proc modules stay unknown, and show so */
+	if (!is_fork)			/* without /proc modules stay unknown, and show so */
+		(void)sn_snapshot_maps(&live->segment, false);
 	sn_segment_fill_free_list(&live->segment);
 	sn_newest_cookie = live->segment.cookie;
 	control.active = true;
@@ -130,8 +130,9 @@ go_live(bool is_fork)
 		uint64_t sp = (uint64_t)(uintptr_t)__builtin_frame_address(0);
 		bool on_main = sp >= control.main_lo && sp < control.main_hi;
 		uint64_t hi = on_main ? control.main_hi : (uint64_t)pthread_self();
+		uint64_t lo = on_main ? control.main_lo : hi - (8u << 20);
 
-		sn_thread_attach(live, slot, getauxval(AT_ENTRY), on_main ? control.main_lo : hi - (8u << 20), hi, true);
+		sn_thread_attach(live, slot, getauxval(AT_ENTRY), lo, hi, true);
 	} else {
 		sn_thread_attach(live, slot, getauxval(AT_ENTRY), control.main_lo, control.main_hi, true);
 	}

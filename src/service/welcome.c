@@ -113,7 +113,8 @@ join(struct sn_service *s, const struct sn_hello *hello, const struct ucred *pee
 	if (g == NULL)
 		return -ENOMEM;
 	*out = g;
-	return sn_process_begin_image(g->process, &s->options, hello->max_slots, parent != NULL ? parent->process : NULL);
+	return sn_process_begin_image(g->process, &s->options, hello->max_slots,
+		parent != NULL ? parent->process : NULL);
 }
 
 static void
@@ -185,6 +186,7 @@ sn_welcome_open(struct sn_service *s)
 {
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
 	uint64_t random = 0;
+	socklen_t size;
 	size_t len;
 
 	(void)getrandom(&random, sizeof(random), 0);
@@ -194,8 +196,8 @@ sn_welcome_open(struct sn_service *s)
 	s->listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (s->listener < 0)
 		return -errno;
-	if (bind(s->listener, (struct sockaddr *)&at, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + len)) < 0 ||
-	    listen(s->listener, 1024) < 0)
+	size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + len);
+	if (bind(s->listener, (struct sockaddr *)&at, size) < 0 || listen(s->listener, 1024) < 0)
 		return -errno;
 	s->accepting = event_new(s->base, s->listener, EV_READ | EV_PERSIST, on_connection, s);
 	return s->accepting == NULL || event_add(s->accepting, NULL) < 0 ? -ENOMEM : 0;

@@ -4,7 +4,7 @@
 # A first profile: valid, the right functions, the kernel's total.
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
-record_ok P -- "$PROGRAMS/truth" -t 2 -s 1 -o "$T/truth.txt"
+record_ok P --hz 250 -- "$PROGRAMS/truth" -t 2 -s 2 -o "$T/truth.txt"
 near "CPU time" "$(profile total "$T/P.pb.gz")" "$(awk '/^rusage/ { print $2 }' "$T/truth.txt")" 3
 profile top "$T/P.pb.gz" 1 >"$T/top"
 matches "the hottest function" "$T/top" 'hot_40_0$'

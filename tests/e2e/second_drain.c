@@ -48,7 +48,8 @@ print_profile(const struct sn_profile *p, FILE *to)
 		const struct sn_stack *s = &p->stacks[r->stack];
 		struct sn_buf b = { 0 };
 
-		sn_buf_putf(&b, "%llu %s", (unsigned long long)r->count, r->label == SN_NO_LABEL ? "-" : p->labels[r->label]);
+		sn_buf_putf(&b, "%llu %s", (unsigned long long)r->count,
+			r->label == SN_NO_LABEL ? "-" : p->labels[r->label]);
 		for (uint32_t f = 0; f < s->count; f++) {
 			const struct sn_frame *fr = &p->frames[p->frame_ids[s->first + f]];
 

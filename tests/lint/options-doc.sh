@@ -17,7 +17,7 @@ while IFS='|' read -r variable flag; do
 	options=$((options + 1))
 	grep -qE "(^|[^A-Z_])$variable([^A-Z_]|\$)" "$T/text" || wrong "$variable is in no man page"
 	[ -z "$flag" ] || grep -qE "(-|Fl )-?$flag([^a-z_-]|\$)" "$T/text" || wrong "--$flag is in no man page"
-done < <(tr '\n' ' ' <"$SN_SRC/src/base/options.def" | grep -oE 'SN_OPTION\([a-z_]+, *"[A-Z_]+", *"[a-z-]*"' | sed -E 's/.*"([A-Z_]+)", *"([a-z-]*)"/\1|\2/')
+done < <(grep -v '^ \*' "$SN_SRC/src/base/options.def" | tr '\n' ' ' | grep -oE 'SN_OPTION\([a-z_]+, *"[A-Z_]+", *"[a-z-]*"' | sed -E 's/.*"([A-Z_]+)", *"([a-z-]*)"/\1|\2/')
 grep -oE '\bSONDE_[A-Z_]+\b' "$T/text" | sort -u >"$T/named"
 while read -r variable; do
 	case $variable in SONDE_COLLECTOR | SONDE_PORT* | SONDE_SERVICE* | SONDE_*_SERVICE* | SONDE_*_PORT*) continue ;; esac

@@ -4,7 +4,7 @@
 # Sizes and manners of the files: at most 600 lines, lines of at most 120 columns, a licence line, functions
 # of at most 100 lines, no leftovers, no trailing blanks, and no address of a package registry.
 . "$(dirname "$0")/lib.sh"
-leftovers='TO''DO|FIX''ME|X''XX|place''holder'
+leftovers='\<(TO''DO|FIX''ME|X''XX|place''holder)\>'
 registries='deb\.deb''ian\.org|pypi\.o''rg|proxy\.gol''ang\.org|registry\.np''mjs|crates\.i''o|snapshot\.deb''ian'
 files=0
 while IFS= read -r f; do

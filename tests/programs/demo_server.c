@@ -154,7 +154,7 @@ handle_hash(char *body, uint64_t seed)
 	uint64_t h = seed;
 
 	memset(block, (int)(seed & 255), sizeof(block));
-	for (unsigned i = 0; i < 120; i++)
+	for (unsigned i = 0; i < 60; i++)
 		h = hash_block(block, sizeof(block), h);
 	return snprintf(body, BODY_BYTES, "{\"hash\":\"%016llx\"}\n", (unsigned long long)h);
 }
