@@ -320,7 +320,7 @@ stage_fuzz()
 	for target in "$top"/tests/fuzz/fuzz_*.c; do
 		name=$(basename "$target" .c)
 		mkdir -p "$work/fuzz/new/$name"
-		one_step "$name" "$work/log/$name.log" "$work/fuzz/tests/fuzz/$name" "-runs=$runs" -max_total_time=$((long ? 600 : 15)) \
+		one_step "$name" "$work/log/$name.log" "$work/fuzz/tests/fuzz/$name" "-runs=$runs" "-seed=$((long ? 0 : 1))" -max_total_time=$((long ? 600 : 15)) \
 			-timeout=10 -rss_limit_mb=1024 "-artifact_prefix=$work/fuzz/new/" "$work/fuzz/new/$name" \
 			"$top/tests/corpus/${name#fuzz_}"
 	done

@@ -301,6 +301,10 @@ add_comments(struct sn_process *p, const struct sn_options *o, uint64_t own_cpu_
 	if (err == 0)
 		err = sn_profile_comment(prof, "# tick=%lluns unwind=%s", (unsigned long long)sn_clock_tick_ns(),
 			o->unwind == SN_UNWIND_FP ? "fp" : "libunwind");
+	/* Kish 1965: unequal weights are worth fewer equal ones.  Ticks come unequal where threads share a CPU. */
+	if (err == 0 && p->weight_squares > 0)
+		err = sn_profile_comment(prof, "# independent=%.0f: equal samples that these are worth, for error bars",
+			(double)p->weights * (double)p->weights / (double)p->weight_squares);
 	if (err == 0)
 		err = sn_profile_comment(prof, "# kernel's CPU time of the process: %.6f s", (double)p->cpu_ns / 1e9);
 #define SN_COUNTER(field, name, what) \

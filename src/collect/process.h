@@ -84,6 +84,7 @@ struct sn_process {
 	bool cpu_is_final;		/* … which was taken after its last instruction, or in its exit hook */
 	size_t memory_bound;
 	struct sn_counters count;
+	uint64_t weights, weight_squares;	/* of all samples: how much their number is worth */
 	struct sn_images *file_images;
 	struct sn_process *next;
 };

@@ -149,6 +149,8 @@ take_sample(struct sn_process *p, uint32_t slot, const struct sn_record *r)
 	uint32_t stack;
 
 	p->count.samples++;
+	p->weights += r->rec.weight;
+	p->weight_squares += (uint64_t)r->rec.weight * r->rec.weight;
 	unwind(p, r, &u);
 	stack = group == UINT32_MAX ? UINT32_MAX : intern(p, &u, group, r->rec.start_fn);
 	if (stack == UINT32_MAX) {

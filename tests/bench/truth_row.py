@@ -60,7 +60,8 @@ def main(argv):
     worst_thread = max(points, key=abs)
 
     # Shares among the eight; what was not sampled has no function.
-    n = min(signals, samples)
+    # Unequal weights (threads that share a CPU) are worth fewer equal ones: the profile says how many.
+    n = number(p, "independent")
     hot = sum(leaves.get(f, 0) for f in spent) or 1
     deviations = []
     for f, ns in spent.items():
