@@ -122,24 +122,24 @@ fill_options(struct sn_segment_options *so, const struct sn_options *o)
 	};
 }
 
-static uint64_t
-read_start_time(pid_t pid)
+uint64_t
+sn_proc_stat(pid_t pid, unsigned field)
 {
 	struct sn_buf b = { 0 };
-	uint64_t start = 0;
+	uint64_t value = 0;
 	char path[32], *s;
 
 	(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
 	if (sn_buf_read_path(&b, path, 64 << 10) == 0) {
 		sn_buf_put(&b, "", 1);
-		s = b.err == 0 ? strrchr((char *)b.data, ')') : NULL;
-		for (int field = 2; s != NULL && field < 22; field++)
+		s = b.err == 0 ? strrchr((char *)b.data, ')') : NULL;	/* field 2 may hold anything */
+		for (unsigned at = 2; s != NULL && at < field; at++)
 			s = strchr(s + 1, ' ');
 		if (s != NULL)
-			start = strtoull(s, NULL, 10);
+			value = strtoull(s, NULL, 10);
 	}
 	sn_buf_free(&b);
-	return start;
+	return value;
 }
 
 static void
@@ -149,7 +149,7 @@ fill_header(struct sn_process *p, struct sn_segment_header *h)
 	ssize_t n;
 
 	h->pid = p->pid;
-	h->start_time = read_start_time(p->pid);
+	h->start_time = sn_proc_stat(p->pid, 22);
 	h->mono_ns = sn_clock_mono_ns();
 	h->real_ns = sn_clock_ns(CLOCK_REALTIME);
 	(void)snprintf(path, sizeof(path), "/proc/%d/exe", (int)p->pid);

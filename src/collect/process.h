@@ -112,6 +112,9 @@ uint64_t sn_process_read_cpu(struct sn_process *p);
  */
 int sn_process_finish(struct sn_process *p, const struct sn_options *o, uint64_t own_cpu_ns);
 
+/* A number of /proc/PID/stat, fields counted from 1 as in proc(5), from the 4th on; 0 when it is gone. */
+uint64_t sn_proc_stat(pid_t pid, unsigned field);
+
 /* Fetch /proc/PID/maps (or, when the process is gone, the text it left).  0 or -errno. */
 int sn_process_refresh_modules(struct sn_process *p);
 

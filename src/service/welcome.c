@@ -17,7 +17,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "base/buf.h"
 #include "base/log.h"
 #include "segment/handshake.h"
 #include "service/internal.h"
@@ -31,32 +30,13 @@ struct connection {
 	struct event *event;
 };
 
-static pid_t
-parent_of(pid_t pid)
-{
-	struct sn_buf b = { 0 };
-	char path[32], state;
-	int ppid = 0;
-	const char *s;
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	if (sn_buf_read_path(&b, path, 64 << 10) == 0) {
-		sn_buf_put(&b, "", 1);
-		s = b.err == 0 ? strrchr((char *)b.data, ')') : NULL;
-		if (s == NULL || sscanf(s, ") %c %d", &state, &ppid) != 2)
-			ppid = 0;
-	}
-	sn_buf_free(&b);
-	return ppid;
-}
-
 static bool
 descends_from_us(struct sn_service *s, pid_t pid)
 {
 	for (int i = 0; i < ANCESTORS_MAX && pid > 1; i++) {
 		if (pid == getpid() || pid == s->command || sn_guest_find(s, pid) != NULL)
 			return true;
-		pid = parent_of(pid);
+		pid = (pid_t)sn_proc_stat(pid, 4);
 	}
 	return false;
 }

@@ -8,4 +8,4 @@
 # libprofiler: package libgoogle-perftools4; its columns are left out where it is not installed.
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
-"$PYTHON" "$SN_SRC/tests/bench/cost.py" "$SONDE" "$PROGRAMS" "$T" "${1:-7}" "${2:-400}"
+"$PYTHON" "$SN_SRC/tests/bench/cost.py" "$SONDE" "$PROGRAMS" "$T" "${1:-7}" "${2:-2000}"

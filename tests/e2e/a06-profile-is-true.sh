@@ -9,4 +9,4 @@ near "CPU time" "$(profile total "$T/P.pb.gz")" "$(awk '/^rusage/ { print $2 }' 
 profile top "$T/P.pb.gz" 1 >"$T/top"
 matches "the hottest function" "$T/top" 'hot_40_0$'
 profile stacks "$T/P.pb.gz" >"$T/stacks"
-matches "a whole stack" "$T/stacks" 'hot_40_0 < dispatch < layer_5 < layer_4 < layer_3 < layer_2 < layer_1 < one_round < work < start_thread'
+matches "a whole stack" "$T/stacks" 'hot_40_0 < dispatch < layer_5 < layer_4 < layer_3 < layer_2 < layer_1 < one_round < work < '

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * test_process.c - the bookkeeping of threads: whatever becomes of their slots, each nanosecond is counted once.
+ * The segment is made here; the process id is our own, so that /proc has something to say.
+ */
+#include <check.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/atomic.h"
+#include "collect/process.h"
+#include "hot/hot.h"
+
+#define MS 1000000ull
+
+static struct sn_images images;
+static struct sn_process *p;
+static struct sn_options options;
+
+static void
+set_up(void)
+{
+	sn_options_default(&options);
+	images = (struct sn_images){ 0 };
+	p = sn_process_new(getpid(), &options, &images);
+	ck_assert_ptr_nonnull(p);
+	ck_assert_int_eq(sn_process_begin_image(p, &options, 8, NULL), 0);
+	sn_segment_fill_free_list(&p->seg);
+}
+
+static void
+tear_down(void)
+{
+	sn_process_free(p);
+}
+
+/* A thread that no kernel knows takes a slot. */
+static uint32_t
+begin_thread(int32_t tid, uint64_t start_fn, uint64_t credited_ns)
+{
+	uint32_t slot = sn_slot_claim(&p->seg);
+	struct sn_slot *sl = &p->seg.slots[slot];
+
+	ck_assert_uint_ne(slot, SN_NO_SLOT);
+	sl->tid = tid;
+	sl->start_fn = start_fn;
+	sl->credited_ns = credited_ns;
+	SN_STORE_RELEASE(&sl->state, SN_SLOT_ARMED);
+	return slot;
+}
+
+/* … and ends as sn_thread_detach lets it, with this CPU clock. */
+static void
+end_thread(uint32_t slot, uint64_t cpu_ns)
+{
+	const struct sn_slot *sl = &p->seg.slots[slot];
+	uint64_t word;
+	struct sn_rec *r = sn_ring_reserve(&p->seg, slot, sizeof(*r) + sizeof(struct sn_rec_exit), &word);
+	struct sn_rec_exit last = { .cpu_ns = cpu_ns, .credited_ns = sl->credited_ns, .comm = "made-up" };
+
+	ck_assert_ptr_nonnull(r);
+	*r = (struct sn_rec){ .word = word | SN_REC_BUSY, .kind = SN_REC_EXIT, .tid = sl->tid, .start_fn = sl->start_fn };
+	memcpy(r + 1, &last, sizeof(last));
+	sn_ring_publish(r, word);
+	sn_slot_release(&p->seg, slot);
+}
+
+static void
+drain(void)
+{
+	uint32_t fullest = 0;
+
+	while (sn_process_drain(p, UINT32_MAX, &fullest) > 0)
+		;
+}
+
+static int64_t
+residual_of(uint64_t start_fn)
+{
+	return p->profile.groups[sn_profile_group(&p->profile, start_fn, false)].residual_ns;
+}
+
+START_TEST(ended_thread_leaves_clock_less_credit_with_its_start_function)
+{
+	uint32_t slot = begin_thread(900001, 0x1000, 12 * MS);
+
+	end_thread(slot, 15 * MS);
+	drain();
+	ck_assert_int_eq(residual_of(0x1000), 3 * MS);
+	ck_assert_uint_eq(p->accounted_ns, 15 * MS);
+}
+END_TEST
+
+START_TEST(many_threads_through_one_slot_are_each_counted_once)
+{
+	for (int32_t i = 0; i < 1000; i++) {
+		end_thread(begin_thread(900000 + i, 0x1000 + (uint64_t)(i % 3), 4 * MS), MS / 2);
+		if (i % 7 == 0)
+			drain();
+		if (i % 50 == 0)
+			sn_process_scan(p, 27);
+	}
+	drain();
+	sn_process_close_all(p);
+	ck_assert_uint_eq(p->accounted_ns, 1000 * MS / 2);
+	ck_assert_int_eq(residual_of(0x1000) + residual_of(0x1001) + residual_of(0x1002), -3500 * (int64_t)MS);
+}
+END_TEST
+
+START_TEST(slot_taken_again_before_the_last_word_was_read_is_not_counted_twice)
+{
+	uint32_t slot = begin_thread(900001, 0x1000, 8 * MS);
+
+	(void)sn_process_view(p, slot);
+	end_thread(slot, 10 * MS);
+	ck_assert_uint_eq(begin_thread(900002, 0x2000, 4 * MS), slot);
+	p->slots_used = 1;
+	sn_process_scan(p, 27);			/* sees the second thread while the first one's last word waits */
+	drain();
+	end_thread(slot, 5 * MS);
+	drain();
+	sn_process_close_all(p);
+	ck_assert_uint_eq(p->accounted_ns, 15 * MS);
+	ck_assert_int_eq(residual_of(0x1000), 2 * MS);
+	ck_assert_int_eq(residual_of(0x2000), 1 * MS);
+}
+END_TEST
+
+START_TEST(thread_killed_without_a_word_keeps_its_last_figures)
+{
+	uint32_t slot = begin_thread(900001, 0x1000, 8 * MS);
+	struct sn_thread_view *v;
+
+	drain();				/* learns that the slot is used */
+	v = sn_process_view(p, slot);
+	v->cpu_ns = 9 * MS;			/* as a scan would have read it */
+	v->credited_ns = 8 * MS;
+	p->seg.slots[slot].credited_ns = 20 * MS;
+	sn_process_close_all(p);
+	/* 12 ms were credited since the scan: the best guess of what it used since */
+	ck_assert_uint_eq(p->accounted_ns, 21 * MS);
+	ck_assert_int_eq(residual_of(0x1000), 1 * MS);
+}
+END_TEST
+
+START_TEST(refused_thread_shows_as_unsampled_not_as_residual)
+{
+	uint32_t slot = begin_thread(900001, 0x1000, 0);
+
+	SN_STORE_RELEASE(&p->seg.slots[slot].state, SN_SLOT_UNARMED);
+	drain();
+	sn_process_view(p, slot)->cpu_ns = 55 * MS;
+	sn_process_close_all(p);
+	ck_assert_int_eq(residual_of(0x1000), 0);
+	ck_assert_uint_eq(sn_profile_total(&p->profile), 5);	/* whole periods of 10 ms; the rest is settled later */
+	ck_assert_uint_eq(p->accounted_ns, 50 * MS);
+}
+END_TEST
+
+START_TEST(lost_samples_keep_their_weight)
+{
+	uint32_t slot = begin_thread(900001, 0x1000, 0);
+
+	p->seg.slots[slot].lost_weight = 7;
+	p->seg.slots[slot].lost_records = 3;
+	drain();
+	drain();
+	ck_assert_uint_eq(sn_profile_total(&p->profile), 7);
+	ck_assert_uint_eq(p->count.lost, 3);
+}
+END_TEST
+
+START_TEST(hostile_clocks_are_left_out_of_the_sums)
+{
+	end_thread(begin_thread(900001, 0x1000, UINT64_MAX - 5), 10 * MS);
+	end_thread(begin_thread(900002, 0x1000, 1), UINT64_MAX);
+	drain();
+	ck_assert_int_eq(residual_of(0x1000), 0);
+	ck_assert_uint_eq(p->accounted_ns, 0);
+}
+END_TEST
+
+START_TEST(torn_slots_and_rings_never_crash_the_collector)
+{
+	uint32_t seed = 4711;
+
+	for (int round = 0; round < 300; round++) {
+		uint8_t *bytes = (uint8_t *)p->seg.slots;
+		uint32_t fullest = 0;
+
+		for (int i = 0; i < 64; i++) {
+			seed = seed * 1664525 + 1013904223;
+			bytes[(seed >> 8) % (p->seg.nslots * sizeof(struct sn_slot))] = (uint8_t)seed;
+			seed = seed * 1664525 + 1013904223;
+			p->seg.rings[(seed >> 4) % 65536] = (uint8_t)seed;
+		}
+		(void)sn_process_drain(p, 1000, &fullest);
+		sn_process_scan(p, 27);
+	}
+	ck_assert_int_eq(sn_process_finish(p, &options, 0), 0);
+}
+END_TEST
+
+START_TEST(second_image_of_a_process_does_not_count_the_clock_of_the_first)
+{
+	struct sn_slot *sl;
+	uint32_t slot;
+
+	slot = begin_thread(900001, 0x1000, 8 * MS);
+	p->seg.slots[slot].is_main = 1;
+	drain();
+	sn_process_view(p, slot)->cpu_ns = 9 * MS;
+	p->views[slot].credited_ns = 8 * MS;
+	ck_assert_int_eq(sn_process_begin_image(p, &options, 8, NULL), 0);	/* exec */
+	ck_assert_uint_eq(p->accounted_ns, 9 * MS);
+	sn_segment_fill_free_list(&p->seg);
+	slot = begin_thread(900001, 0x5000, 4 * MS);
+	sl = &p->seg.slots[slot];
+	sl->is_main = 1;
+	sl->cpu_at_arming_ns = 9 * MS;		/* the clock goes on through exec */
+	drain();
+	sn_process_view(p, slot)->cpu_ns = 14 * MS;
+	p->views[slot].credited_ns = 4 * MS;
+	sn_process_close_all(p);
+	ck_assert_uint_eq(p->accounted_ns, 14 * MS);
+}
+END_TEST
+
+int
+main(void)
+{
+	Suite *suite = suite_create("process");
+	TCase *tc = tcase_create("process");
+	SRunner *runner;
+	int failed;
+
+	tcase_set_timeout(tc, 120);
+	tcase_add_checked_fixture(tc, set_up, tear_down);
+	tcase_add_test(tc, ended_thread_leaves_clock_less_credit_with_its_start_function);
+	tcase_add_test(tc, many_threads_through_one_slot_are_each_counted_once);
+	tcase_add_test(tc, slot_taken_again_before_the_last_word_was_read_is_not_counted_twice);
+	tcase_add_test(tc, thread_killed_without_a_word_keeps_its_last_figures);
+	tcase_add_test(tc, refused_thread_shows_as_unsampled_not_as_residual);
+	tcase_add_test(tc, lost_samples_keep_their_weight);
+	tcase_add_test(tc, hostile_clocks_are_left_out_of_the_sums);
+	tcase_add_test(tc, torn_slots_and_rings_never_crash_the_collector);
+	tcase_add_test(tc, second_image_of_a_process_does_not_count_the_clock_of_the_first);
+	suite_add_tcase(suite, tc);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed != 0;
+}
