@@ -202,9 +202,15 @@ check_output(struct run *r)
 	return err;
 }
 
+/* What the command must find as we found it. */
+struct inherited {
+	sigset_t mask;
+	struct sigaction on_child;
+};
+
 /* The child: as if it had been started without us, but for two variables. */
 static void
-become_program(const struct run *r, const char *socket, const sigset_t *mask)
+become_program(const struct run *r, const char *socket, const struct inherited *was)
 {
 	const char *others = getenv("LD_PRELOAD");
 	char preload[2 * PATH_MAX];
@@ -220,23 +226,26 @@ become_program(const struct run *r, const char *socket, const sigset_t *mask)
 		if (setenv("LD_PRELOAD", preload, 1) < 0 || setenv(SN_ENV_COLLECTOR, socket, 1) < 0)
 			_exit(SN_EXIT_CANNOT);
 	}
-	if (mask != NULL)
-		(void)sigprocmask(SIG_SETMASK, mask, NULL);
+	if (was != NULL) {
+		(void)sigaction(SIGCHLD, &was->on_child, NULL);
+		(void)sigprocmask(SIG_SETMASK, &was->mask, NULL);
+	}
 	(void)execvp(r->argv[0], r->argv);
 	sn_log(SN_LOG_STDERR, "%s: %s", r->argv[0], strerror(errno));
 	_exit(errno == ENOENT ? SN_EXIT_NOT_FOUND : SN_EXIT_NOT_EXECUTABLE);
 }
 
 static int
-make_signal_fd(sigset_t *old)
+make_signal_fd(struct inherited *was)
 {
+	struct sigaction dfl = { .sa_handler = SIG_DFL };	/* ignored, nobody could be waited for */
 	sigset_t set;
 
 	(void)sigemptyset(&set);
 	(void)sigaddset(&set, SIGCHLD);
 	for (size_t i = 0; i < sizeof(passed_on) / sizeof(passed_on[0]); i++)
 		(void)sigaddset(&set, passed_on[i]);
-	if (sigprocmask(SIG_BLOCK, &set, old) < 0)
+	if (sigaction(SIGCHLD, &dfl, &was->on_child) < 0 || sigprocmask(SIG_BLOCK, &set, &was->mask) < 0)
 		return -errno;
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
@@ -292,11 +301,11 @@ profile(struct run *r)
 {
 	struct sn_service_result res = { 0 };
 	struct sn_service *s;
-	sigset_t old;
-	int err, fd;
+	struct inherited was;
+	int err = 0, fd;
 	pid_t pid;
 
-	fd = make_signal_fd(&old);
+	fd = make_signal_fd(&was);
 	s = fd < 0 ? NULL : sn_service_new(&r->options, r->pattern, &err);
 	if (s == NULL) {
 		sn_log(SN_LOG_STDERR, "cannot start the collector: %s", strerror(fd < 0 ? errno : -err));
@@ -304,7 +313,7 @@ profile(struct run *r)
 	}
 	pid = fork();
 	if (pid == 0)
-		become_program(r, sn_service_socket(s), &old);
+		become_program(r, sn_service_socket(s), &was);
 	if (pid < 0) {
 		sn_log(SN_LOG_STDERR, "fork: %s", strerror(errno));
 		sn_service_free(s);

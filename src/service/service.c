@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -330,12 +331,34 @@ sn_service_socket(const struct sn_service *s)
 	return s->socket;
 }
 
+/*
+ * Limits that were meant for the command: two descriptors a process and a segment of 2 GiB (of holes)
+ * need more.  What the kernel then still refuses is an error of ours, not a signal.
+ */
+static void
+lift_own_limits(void)
+{
+	static const int kinds[] = { RLIMIT_NOFILE, RLIMIT_FSIZE };
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		struct rlimit rl;
+
+		if (getrlimit(kinds[i], &rl) == 0 && rl.rlim_cur != rl.rlim_max) {
+			rl.rlim_cur = rl.rlim_max;
+			(void)setrlimit(kinds[i], &rl);
+		}
+	}
+	(void)signal(SIGXFSZ, SIG_IGN);
+	(void)signal(SIGPIPE, SIG_IGN);
+}
+
 int
 sn_service_run(struct sn_service *s, pid_t command, int signal_fd, struct sn_service_result *result)
 {
 	s->command = command;
 	s->result = result;
 	s->signal_fd = signal_fd;
+	lift_own_limits();
 	s->signalled = event_new(s->base, signal_fd, EV_READ | EV_PERSIST, on_signal, s);
 	if (s->signalled == NULL || event_add(s->signalled, NULL) < 0)
 		return -ENOMEM;

@@ -14,7 +14,7 @@ while IFS= read -r f; do
 		[ -x "$f" ] || wrong "$f may not be executed"
 	fi
 	checked+=("$f")
-done < <(find "$SN_SRC/tests" "$SN_SRC/tools" -path "*/build*" -prune -o -path '*/tests/tmp' -prune -o -name '*.sh' -print | sort)
+done < <(find "$SN_SRC/tests" "$SN_SRC/tools" -path "$SN_SRC/tests/tmp" -prune -o -name '*.sh' -print | sort)
 if [ "$scripts" -gt 0 ] && command -v shellcheck >/dev/null; then
 	shellcheck -x -P SCRIPTDIR "${checked[@]}" >"$T/shellcheck" 2>&1 || wrong "shellcheck: $(head -60 "$T/shellcheck")"
 fi

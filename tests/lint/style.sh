@@ -19,14 +19,14 @@ while IFS= read -r f; do
 	grep -nE "$leftovers" "$f" >"$T/found" && wrong "$f: $(head -1 "$T/found")"
 	grep -nE "$registries" "$f" >"$T/found" && wrong "$f: $(head -1 "$T/found")"
 	grep -nE '[[:blank:]]+$' "$f" >"$T/found" && wrong "$f: blanks at an end: $(head -1 "$T/found")"
-done < <(find "$SN_SRC/src" "$SN_SRC/tools" "$SN_SRC/tests" "$SN_SRC/proto" -path "*/tests/corpus" -prune -o -path "*/build*" -prune -o -path '*/tests/tmp' -prune -o -type f \
+done < <(find "$SN_SRC/src" "$SN_SRC/tools" "$SN_SRC/tests" "$SN_SRC/proto" -path "$SN_SRC/tests/corpus" -prune -o -path "$SN_SRC/tests/tmp" -prune -o -type f \
 	\( -name '*.[chS]' -o -name '*.cc' -o -name '*.def' -o -name '*.sh' -o -name '*.py' -o -name '*.proto' -o -name 'Makemodule.am' \) ! -name '*.pb-c.[ch]' -print | sort)
 # Functions: the name stands at column 0, its body between lone braces.
 functions=0
 while IFS= read -r f; do
 	awk -v f="$f" '/^[a-z_][a-zA-Z0-9_]*\(/ { name = $0; sub(/\(.*/, "", name) }
 		/^\{$/ { start = NR } /^\}$/ && start { n++; print NR - start - 1, f, name; start = 0 }' "$f" >>"$T/sizes"
-done < <(find "$SN_SRC/src" "$SN_SRC/tools" "$SN_SRC/tests" -path "*/build*" -prune -o -name '*.c' ! -name '*.pb-c.c' -print)
+done < <(find "$SN_SRC/src" "$SN_SRC/tools" "$SN_SRC/tests" -name '*.c' ! -name '*.pb-c.c' -print)
 if [ -s "$T/sizes" ]; then
 	functions=$(wc -l <"$T/sizes")
 	while read -r size f name; do wrong "$f: $name has $size lines"; done < <(awk '$1 > 100' "$T/sizes")
