@@ -139,11 +139,11 @@ parse_flags(struct run *r, int argc, char **argv)
 static bool
 is_library(const char *folder, const char *below, char *out, size_t size)
 {
-	char path[PATH_MAX];
+	char path[PATH_MAX], real[PATH_MAX];
 
-	if (snprintf(path, sizeof(path), "%s%s/" LIBRARY, folder, below) >= (int)sizeof(path) || access(path, R_OK) < 0)
+	if (snprintf(path, sizeof(path), "%s%s", folder, below) >= (int)sizeof(path) || realpath(path, real) == NULL)
 		return false;
-	return realpath(path, out) != NULL && strlen(out) < size;
+	return snprintf(out, size, "%s/" LIBRARY, real) < (int)size && access(out, R_OK) == 0;
 }
 
 /* Beside us: in the build tree, where it was installed, or where both were moved to. */

@@ -29,6 +29,8 @@ put(const char *piece, size_t len, void *opaque)
 {
 	struct sink *s = opaque;
 
+	if (len == 0)
+		return;
 	if (len >= DEMANGLED_MAX - s->len)
 		longjmp(s->give_up, 1);
 	if (s->len + len + 1 > s->cap) {

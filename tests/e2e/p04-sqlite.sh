@@ -5,19 +5,15 @@
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 speedtest=$SN_BUILD/debs/speedtest1
-if [ ! -x "$speedtest" ] && [ ! -e "$speedtest.none" ]; then
-	# The source package, where the machine's apt sources list one.
-	mkdir -p "$SN_BUILD/debs/sqlite-src"
-	(cd "$SN_BUILD/debs/sqlite-src" && timeout 120 apt-get -qq -o APT::Sandbox::User=root source --download-only sqlite3 &&
-		tar -xf ./*.orig.tar.* --strip-components=1 && [ -f test/speedtest1.c ]) >"$T/source.log" 2>&1 ||
-		: >"$speedtest.none"
-	if [ -f "$SN_BUILD/debs/sqlite-src/test/speedtest1.c" ] && command -v gcc >/dev/null; then
-		gcc -O2 -g -o "$speedtest" "$SN_BUILD/debs/sqlite-src/test/speedtest1.c" -lsqlite3 >"$T/cc.log" 2>&1 ||
-			: >"$speedtest.none"
-	fi
+if [ ! -x "$speedtest" ] && command -v gcc >/dev/null &&
+	bash "$SN_SRC/tests/lib/get-source.sh" "$SN_BUILD/debs" sqlite3 >"$T/source.log" 2>&1; then
+	unpacked libsqlite3-dev libsqlite3-0
+	lib=$(dirname "$(find "$DEBS/usr/lib" -name libsqlite3.so.0 | head -1)")
+	gcc -O2 -g -I"$DEBS/usr/include" -o "$speedtest" "$DEBS/src/sqlite3/test/speedtest1.c" \
+		"$lib/libsqlite3.so.0" -Wl,-rpath,"$lib" -lm >"$T/cc.log" 2>&1 || fail "speedtest1: $(head -5 "$T/cc.log")"
 fi
 if [ -x "$speedtest" ]; then
-	load=("$speedtest" --size 15 --verify :memory:)
+	load=("$speedtest" --size 40 --verify :memory:)
 else
 	shell=$(command -v sqlite3 || true)
 	if [ -z "$shell" ]; then

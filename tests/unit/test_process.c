@@ -62,7 +62,9 @@ end_thread(uint32_t slot, uint64_t cpu_ns)
 	struct sn_rec_exit last = { .cpu_ns = cpu_ns, .credited_ns = sl->credited_ns, .comm = "made-up" };
 
 	ck_assert_ptr_nonnull(r);
-	*r = (struct sn_rec){ .word = word | SN_REC_BUSY, .kind = SN_REC_EXIT, .tid = sl->tid, .start_fn = sl->start_fn };
+	*r = (struct sn_rec){
+		.word = word | SN_REC_BUSY, .kind = SN_REC_EXIT, .tid = sl->tid, .start_fn = sl->start_fn,
+	};
 	memcpy(r + 1, &last, sizeof(last));
 	sn_ring_publish(r, word);
 	sn_slot_release(&p->seg, slot);

@@ -224,7 +224,7 @@ START_TEST(find_exit_gives_the_name_that_a_thread_left)
 END_TEST
 
 /* Nesting: a signal that pushes interrupts a writer that pushes, while another thread drains. */
-static volatile sig_atomic_t stop;
+static uint32_t stop;
 static uint64_t pushed_nested, pushed_below;
 
 static void
@@ -251,7 +251,7 @@ take_nested(void *ctx, uint32_t at, const struct sn_record *record)
 static void *
 drain_until_stopped(void *arg)
 {
-	while (!stop)
+	while (!SN_LOAD_ACQUIRE(&stop))
 		(void)sn_drain_ring(&seg, slot, UINT32_MAX, -1, false, take_nested, arg);
 	return NULL;
 }
@@ -274,7 +274,7 @@ START_TEST(push_interrupted_by_push_is_never_torn)
 	for (int i = 0; i < 300000; i++)
 		pushed_below += push(1, (uint16_t)(1 + i % 61));
 	(void)setitimer(ITIMER_REAL, &off, NULL);
-	stop = 1;
+	SN_STORE_RELEASE(&stop, 1u);
 	ck_assert_int_eq(pthread_join(drainer, NULL), 0);
 	(void)sn_drain_ring(&seg, slot, UINT32_MAX, -1, false, take_nested, &t);
 	ck_assert_uint_eq(t.count, pushed_below + pushed_nested);
