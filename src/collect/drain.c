@@ -45,6 +45,17 @@ watch_stuck(struct sn_process *p, uint32_t slot, const struct sn_drain_result *r
 	}
 }
 
+static void
+add_lost(struct sn_process *p, uint32_t slot, uint64_t weight)
+{
+	const struct sn_slot *sl = &p->seg.slots[slot];
+	uint32_t frame = sn_profile_frame(&p->profile, 0, NULL, SN_PSEUDO_LOST);
+	uint32_t stack = sn_profile_stack(&p->profile, &frame, 1);
+	uint32_t group = sn_profile_group(&p->profile, sl->start_fn, sl->is_main != 0);
+
+	(void)sn_profile_add(&p->profile, stack, SN_NO_LABEL, 0, group == UINT32_MAX ? 0 : group, weight);
+}
+
 /* Samples that found no room keep their weight, as [lost]. */
 static void
 take_lost(struct sn_process *p, uint32_t slot)
@@ -53,14 +64,10 @@ take_lost(struct sn_process *p, uint32_t slot)
 	struct sn_thread_view *v = &p->views[slot];
 	uint64_t weight = SN_LOAD_RELAXED(&sl->lost_weight);
 	uint64_t records = SN_LOAD_RELAXED(&sl->lost_records);
-	uint32_t frame, stack, group;
 
 	if (weight <= v->lost_weight || weight - v->lost_weight > UINT32_MAX)
 		return;
-	frame = sn_profile_frame(&p->profile, 0, NULL, SN_PSEUDO_LOST);
-	stack = sn_profile_stack(&p->profile, &frame, 1);
-	group = sn_profile_group(&p->profile, sl->start_fn, sl->is_main != 0);
-	(void)sn_profile_add(&p->profile, stack, SN_NO_LABEL, 0, group, weight - v->lost_weight);
+	add_lost(p, slot, weight - v->lost_weight);
 	p->count.lost += records - v->lost_records;
 	v->lost_weight = weight;
 	v->lost_records = records;
@@ -74,7 +81,8 @@ sn_process_drain(struct sn_process *p, uint32_t max_records, uint32_t *fullest)
 
 	while (p->slots_used < p->seg.nslots && SN_LOAD_RELAXED(&p->seg.slots[p->slots_used].uses) != 0)
 		p->slots_used++;
-	for (uint32_t i = 0; i < p->slots_used && taken < max_records; i++) {
+	for (uint32_t n = 0; n < p->slots_used && taken < max_records; n++) {
+		uint32_t i = (p->drain_first + n) % p->slots_used;	/* each has its turn to be first */
 		struct sn_slot *sl = &p->seg.slots[i];
 		uint64_t fill = SN_LOAD_RELAXED(&sl->resv) - SN_LOAD_RELAXED(&sl->head);
 		bool punch = p->ring_touched > high_water;
@@ -94,5 +102,24 @@ sn_process_drain(struct sn_process *p, uint32_t max_records, uint32_t *fullest)
 			p->ring_touched += res.consumed;	/* the first lap touches pages, later ones find them */
 		watch_stuck(p, i, &res);
 	}
+	p->drain_first = p->slots_used > 0 ? (p->drain_first + 1) % p->slots_used : 0;
 	return taken;
+}
+
+void
+sn_process_drain_last(struct sn_process *p)
+{
+	uint32_t fullest = 0;
+
+	/* Once round takes a whole ring of each: somebody who still writes there cannot keep us. */
+	(void)sn_process_drain(p, UINT32_MAX, &fullest);
+	for (uint32_t i = 0; i < p->slots_used; i++) {
+		uint64_t pushed = SN_LOAD_RELAXED(&p->seg.slots[i].pushed_weight);
+		uint64_t taken = p->views[i].taken_weight;
+
+		if (pushed > taken && pushed - taken < UINT32_MAX) {
+			add_lost(p, i, pushed - taken);		/* torn, or skipped */
+			p->count.lost++;
+		}
+	}
 }

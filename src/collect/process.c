@@ -54,15 +54,6 @@ take_slot_counters(struct sn_process *p)
 }
 
 static void
-drain_all(struct sn_process *p)
-{
-	uint32_t fullest = 0;
-
-	while (sn_process_drain(p, UINT32_MAX, &fullest) > 0)
-		;
-}
-
-static void
 drop_segment(struct sn_process *p)
 {
 	sn_unwinder_free(p->unwinder);
@@ -78,6 +69,7 @@ drop_segment(struct sn_process *p)
 	p->slots_used = 0;
 	p->stray_count = 0;
 	p->ring_touched = 0;
+	p->drain_first = 0;
 }
 
 /* The program in this process is over: all that its segment says goes into the profile. */
@@ -85,7 +77,7 @@ static void
 end_image(struct sn_process *p)
 {
 	if (p->has_segment) {
-		drain_all(p);
+		sn_process_drain_last(p);
 		sn_process_close_all(p);
 		take_slot_counters(p);
 	}
@@ -99,6 +91,12 @@ keep_modules(struct sn_process *p)
 
 	if (p->modules == NULL)
 		return 0;
+	if (p->count.samples == p->samples_before) {	/* no frame points into it */
+		sn_modules_free(p->modules);
+		free(p->modules);
+		p->modules = NULL;
+		return 0;
+	}
 	old = realloc(p->old_modules, (p->old_modules_count + 1) * sizeof(*old));
 	if (old == NULL)
 		return -ENOMEM;
@@ -208,6 +206,7 @@ sn_process_begin_image(struct sn_process *p, const struct sn_options *o, uint32_
 	if (p->modules == NULL || p->views == NULL)
 		return -ENOMEM;
 	sn_modules_init(p->modules, p->file_images, p->pid);
+	p->samples_before = p->count.samples;
 	p->generation = UINT32_MAX;		/* the first sample fetches the maps */
 	p->modules_read_ns = 0;
 	if (parent != NULL && parent->modules != NULL && sn_modules_copy(p->modules, parent->modules) == 0)

@@ -25,6 +25,13 @@ struct sn_counters {
 #undef SN_COUNTER
 };
 
+/* The name of a thread, and when it was read. */
+struct sn_comm {
+	int32_t tid;
+	char text[16];
+	uint64_t read_ns;
+};
+
 /* What was last seen of the thread in a slot. */
 struct sn_thread_view {
 	uint32_t uses;		/* of the slot when this thread had it; 0: none yet */
@@ -37,9 +44,10 @@ struct sn_thread_view {
 	bool refused;		/* no timer */
 	bool blocks_signal;
 	uint8_t gone;		/* scans since its slot was found free, or the thread missing */
-	char comm[16];
-	uint64_t comm_read_ns;
+	bool timer_left;	/* it ended without taking its timer along */
+	struct sn_comm comm;
 	uint64_t lost_weight, lost_records;	/* of the slot, up to here */
+	uint64_t taken_weight;			/* of the slot: samples that came through its ring */
 	uint64_t stuck_pos, stuck_since_ns;	/* a record that stays half written */
 };
 
@@ -48,6 +56,7 @@ struct sn_stray {
 	pid_t tid;
 	uint64_t cpu_ns;
 	uint32_t asked;		/* how often it was wished for */
+	bool seen;		/* in the scan at hand */
 };
 #define SN_STRAYS_MAX 64
 
@@ -72,6 +81,9 @@ struct sn_process {
 	struct sn_stray strays[SN_STRAYS_MAX];
 	uint32_t stray_count;
 	uint64_t ring_touched;		/* bytes of rings that hold pages */
+	uint32_t drain_first;		/* slot at which the next drain begins */
+	uint64_t samples_before;	/* … this image began */
+	struct sn_comm passing;		/* of a thread whose slot has another one by now */
 
 	/* All images. */
 	struct sn_modules **old_modules;	/* frames of the profile point into them */
@@ -150,6 +162,9 @@ bool sn_ring_find_exit(const struct sn_segment *s, uint32_t slot, int32_t tid, c
  * were taken; *fullest: the highest fill level found, in 1/256 of a ring.
  */
 uint32_t sn_process_drain(struct sn_process *p, uint32_t max_records, uint32_t *fullest);
+
+/* The image has ended: whatever is left, and what never came as [lost]. */
+void sn_process_drain_last(struct sn_process *p);
 
 /* sample.c */
 

@@ -149,6 +149,7 @@ take_sample(struct sn_process *p, uint32_t slot, const struct sn_record *r)
 	uint32_t stack;
 
 	p->count.samples++;
+	p->views[slot].taken_weight += r->rec.weight;
 	p->weights += r->rec.weight;
 	p->weight_squares += (uint64_t)r->rec.weight * r->rec.weight;
 	unwind(p, r, &u);
@@ -171,13 +172,15 @@ take_exit(struct sn_process *p, uint32_t slot, const struct sn_record *r)
 
 	memcpy(&last, r->payload, sizeof(last));
 	if (v->tid != r->rec.tid || v->closed) {
-		/* The slot was taken again before this thread was ever scanned. */
+		/* The slot was taken again before this thread was ever scanned, or the scan gave it up too early. */
+		bool again = v->tid == r->rec.tid && last.cpu_ns >= v->cpu_ns && last.credited_ns >= v->credited_ns;
 		struct sn_thread_view passing = {
-			.tid = r->rec.tid, .start_fn = r->rec.start_fn, .base_ns = last.cpu_at_arming_ns,
+			.tid = r->rec.tid, .start_fn = r->rec.start_fn, .base_ns = again ? 0 : last.cpu_at_arming_ns,
 			.is_main = (r->rec.flags & SN_REC_IS_MAIN) != 0,
 		};
 
-		sn_process_close_thread(p, &passing, last.cpu_ns, last.credited_ns);
+		sn_process_close_thread(p, &passing, last.cpu_ns - (again ? v->cpu_ns : 0),
+			last.credited_ns - (again ? v->credited_ns : 0));
 		return;
 	}
 	v->base_ns = last.cpu_at_arming_ns;

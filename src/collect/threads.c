@@ -65,16 +65,47 @@ read_cpu(const struct sn_process *p, int32_t tid, uint64_t *cpu_ns)
 	return true;
 }
 
+/* Is the signal in a mask of the thread's status, "SigBlk" or "SigCgt"? */
 static bool
-blocks_signal(const struct sn_process *p, int32_t tid, uint32_t signal)
+has_signal(const struct sn_process *p, int32_t tid, const char *mask, uint32_t signal)
 {
 	char text[4096];
 	const char *line;
 
 	if (read_task(p->pid, tid, "status", text, sizeof(text)) <= 0)
 		return false;
-	line = strstr(text, "\nSigBlk:");
-	return line != NULL && (strtoull(line + 8, NULL, 16) >> (signal - 1) & 1) != 0;
+	line = strstr(text, mask);
+	return line != NULL && (strtoull(line + strlen(mask) + 1, NULL, 16) >> (signal - 1) & 1) != 0;
+}
+
+static char
+read_state(const struct sn_process *p, int32_t tid)
+{
+	char text[512];
+	const char *end;
+
+	if (read_task(p->pid, tid, "stat", text, sizeof(text)) <= 0)
+		return 'X';
+	end = strrchr(text, ')');
+	return end != NULL && end[1] == ' ' ? end[2] : 'X';
+}
+
+/* A thread's name by itself, by the kernel, or by what it left in its last record. */
+static void
+find_comm(struct sn_process *p, uint32_t slot, int32_t tid, char comm[16])
+{
+	char text[32];
+	ssize_t n = same_pid_namespace(p) ? read_task(p->pid, tid, "comm", text, sizeof(text)) : -ESRCH;
+
+	if (n > 0) {
+		text[strcspn(text, "\n")] = '\0';
+		(void)snprintf(comm, 16, "%.15s", text);
+	} else if (!sn_ring_find_exit(&p->seg, slot, tid, comm) && comm[0] == '\0') {
+		const char *base = strrchr(p->exe, '/');
+
+		/* Died before anybody looked: it had the name of its program unless it was given one. */
+		(void)snprintf(comm, 16, "%.15s", base != NULL ? base + 1 : p->exe);
+	}
 }
 
 const char *
@@ -82,25 +113,17 @@ sn_process_comm(struct sn_process *p, uint32_t slot, int32_t tid)
 {
 	struct sn_thread_view *v = sn_process_view(p, slot);
 	uint64_t now = sn_clock_mono_ns();
-	char text[32];
-	ssize_t n;
+	/* The slot may have another thread by now, whose name this is not. */
+	struct sn_comm *c = v->tid == tid ? &v->comm : &p->passing;
 
-	if (v->tid == tid && v->comm[0] != '\0' && now - v->comm_read_ns < COMM_AGAIN_NS)
-		return v->comm;
-	if (v->tid != tid)
-		v->comm[0] = '\0';
-	n = same_pid_namespace(p) ? read_task(p->pid, tid, "comm", text, sizeof(text)) : -ESRCH;
-	if (n > 0) {
-		text[strcspn(text, "\n")] = '\0';
-		(void)snprintf(v->comm, sizeof(v->comm), "%.15s", text);
-	} else if (!sn_ring_find_exit(&p->seg, slot, tid, v->comm) && v->comm[0] == '\0') {
-		const char *base = strrchr(p->exe, '/');
-
-		/* Died before anybody looked: it had the name of its program unless it was given one. */
-		(void)snprintf(v->comm, sizeof(v->comm), "%.15s", base != NULL ? base + 1 : p->exe);
+	if (c->tid != tid || now - c->read_ns >= COMM_AGAIN_NS) {
+		if (c->tid != tid)
+			c->text[0] = '\0';
+		find_comm(p, slot, tid, c->text);
+		c->tid = tid;
+		c->read_ns = now;
 	}
-	v->comm_read_ns = now;
-	return v->comm;
+	return c->text;
 }
 
 void
@@ -154,6 +177,7 @@ sn_process_view(struct sn_process *p, uint32_t slot)
 		.refused = state == SN_SLOT_UNARMED,
 		.lost_weight = v->lost_weight,
 		.lost_records = v->lost_records,
+		.taken_weight = v->taken_weight,
 	};
 	return v;
 }
@@ -162,10 +186,14 @@ static void
 wish(struct sn_process *p, enum sn_wish_op op, uint32_t arg)
 {
 	struct sn_segment_wishes *w = p->seg.wishes;
+	uint64_t word = (uint64_t)op << 32 | arg;
 
+	for (unsigned i = 0; i < SN_WISHES; i++)
+		if (SN_LOAD_RELAXED(&w->wish[i]) == word)
+			return;
 	for (unsigned i = 0; i < SN_WISHES; i++) {
 		if (SN_LOAD_RELAXED(&w->wish[i]) == 0) {
-			SN_STORE_RELAXED(&w->wish[i], (uint64_t)op << 32 | arg);
+			SN_STORE_RELAXED(&w->wish[i], word);
 			SN_STORE_RELEASE(&w->posted, w->posted + 1);
 			return;
 		}
@@ -182,20 +210,24 @@ scan_slot(struct sn_process *p, uint32_t slot, uint32_t signal)
 	if (p->views[slot].uses != 0 && p->views[slot].uses != SN_LOAD_RELAXED(&sl->uses))
 		p->views[slot].gone++;
 	v = sn_process_view(p, slot);
-	if (v->uses == 0 || v->uses != SN_LOAD_RELAXED(&sl->uses) || v->closed)
+	if (v->uses == 0 || v->uses != SN_LOAD_RELAXED(&sl->uses))
 		return;
+	if (v->closed) {
+		if (v->timer_left && SN_LOAD_ACQUIRE(&sl->state) == SN_SLOT_ARMED)
+			wish(p, SN_WISH_DISARM, slot);	/* until somebody does it */
+		return;
+	}
 	credited = SN_LOAD_RELAXED(&sl->credited_ns);
 	if (SN_LOAD_ACQUIRE(&sl->state) == SN_SLOT_FREE || !read_cpu(p, v->tid, &cpu)) {
 		/* Gone without a word (it bypassed us): its last figures stand, its timer must go. */
 		if (++v->gone < 2 || p->ended)
 			return;
 		sn_process_close_thread(p, v, v->cpu_ns, v->credited_ns);
-		if (SN_LOAD_ACQUIRE(&sl->state) == SN_SLOT_ARMED)
-			wish(p, SN_WISH_DISARM, slot);
+		v->timer_left = true;
 		return;
 	}
 	if (cpu > credited + BLOCKED_NS)
-		v->blocks_signal = blocks_signal(p, v->tid, signal);
+		v->blocks_signal = has_signal(p, v->tid, "SigBlk", signal);
 	v->cpu_ns = cpu;
 	v->credited_ns = credited;
 	v->gone = 0;
@@ -211,19 +243,15 @@ compare_tids(const void *a, const void *b)
 
 /*
  * Only a thread that burns CPU is signalled, never one that waits: a signal would end its poll or
- * sleep early.  The handler then finds the wish and arms the timer.
+ * sleep early.  Nor one without our handler: the pid may run another program by now, which the signal
+ * would end.  The handler then finds the wish and arms the timer.
  */
 static void
 nudge(const struct sn_process *p, pid_t tid, uint32_t signal)
 {
 	siginfo_t si = { .si_signo = (int)signal, .si_code = SI_QUEUE };
-	char text[512];
-	const char *state;
 
-	if (read_task(p->pid, tid, "stat", text, sizeof(text)) <= 0)
-		return;
-	state = strrchr(text, ')');
-	if (state == NULL || strncmp(state, ") R", 3) != 0 || blocks_signal(p, tid, signal))
+	if (read_state(p, tid) != 'R' || has_signal(p, tid, "SigBlk", signal) || !has_signal(p, tid, "SigCgt", signal))
 		return;
 	si.si_pid = getpid();
 	si.si_uid = getuid();
@@ -235,12 +263,14 @@ static void
 meet_stray(struct sn_process *p, pid_t tid, uint32_t signal)
 {
 	uint64_t cpu = 0;
+	char state;
 
 	for (uint32_t i = 0; i < p->stray_count; i++) {
 		struct sn_stray *s = &p->strays[i];
 
 		if (s->tid != tid)
 			continue;
+		s->seen = true;
 		/* Seen twice without a slot: not just a thread on its way to attach. */
 		if (read_cpu(p, tid, &cpu) && s->asked < ASK_MAX) {
 			wish(p, SN_WISH_ARM, (uint32_t)tid);
@@ -251,8 +281,25 @@ meet_stray(struct sn_process *p, pid_t tid, uint32_t signal)
 		s->cpu_ns = cpu;
 		return;
 	}
-	if (p->stray_count < SN_STRAYS_MAX && read_cpu(p, tid, &cpu))
-		p->strays[p->stray_count++] = (struct sn_stray){ .tid = tid, .cpu_ns = cpu };
+	/* The zombie of a main thread that called pthread_exit has had its slot, and its last word. */
+	state = read_state(p, tid);
+	if (p->stray_count < SN_STRAYS_MAX && state != 'Z' && state != 'X' && read_cpu(p, tid, &cpu))
+		p->strays[p->stray_count++] = (struct sn_stray){ .tid = tid, .cpu_ns = cpu, .seen = true };
+}
+
+/* Those that are gone, or have a slot by now, make room. */
+static void
+forget_strays(struct sn_process *p)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < p->stray_count; i++) {
+		if (p->strays[i].seen) {
+			p->strays[n] = p->strays[i];
+			p->strays[n++].seen = false;
+		}
+	}
+	p->stray_count = n;
 }
 
 static void
@@ -280,6 +327,7 @@ scan_strays(struct sn_process *p, uint32_t signal)
 	}
 	if (dir != NULL)
 		(void)closedir(dir);
+	forget_strays(p);
 	free(known);
 }
 
@@ -312,8 +360,9 @@ sn_process_close_all(struct sn_process *p)
 		/* What it was credited since the last scan is the best guess of what it used since. */
 		if (credited < v->credited_ns)
 			credited = v->credited_ns;
-		if (v->cpu_ns == 0 && !v->refused)
-			v->cpu_ns = v->is_main && p->images == 1 ? v->base_ns : 0;
+		/* Never scanned: its clock began where it was armed. */
+		if (v->cpu_ns == 0 && !v->refused && v->is_main)
+			v->cpu_ns = v->base_ns;
 		sn_process_close_thread(p, v, v->cpu_ns + (credited - v->credited_ns), credited);
 	}
 }

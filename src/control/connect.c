@@ -109,20 +109,52 @@ exchange(const char *name, const struct sn_hello *hello, struct offer *o)
 	return err;
 }
 
+/* Map a part of the segment.  Negative errno, or its address. */
+static long
+map_part(int fd, uint64_t offset, uint64_t bytes)
+{
+	long at = sn_syscall6(SYS_mmap, 0, (long)bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd,
+		(long)offset);
+
+	if (at > 0 || at < -4095) {
+		(void)sn_syscall3(SYS_madvise, at, bytes, MADV_DONTFORK);
+		(void)sn_syscall3(SYS_madvise, at, bytes, MADV_DONTDUMP);
+	}
+	return at;
+}
+
+static bool
+is_error(long at)
+{
+	return at < 0 && at >= -4095;
+}
+
+static int
+map_chunk(int fd, struct sn_segment *s, uint32_t n)
+{
+	uint64_t bytes, offset = sn_segment_chunk(s, n, &bytes);
+	long at = map_part(fd, offset, bytes);
+
+	if (is_error(at))
+		return (int)at;
+	s->ring_chunk[n] = (uint8_t *)at;
+	return 0;
+}
+
 static int
 map_segment(const struct offer *o, struct sn_segment *out)
 {
-	long at = sn_syscall6(SYS_mmap, 0, (long)o->welcome.bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE,
-		o->fd, 0);
+	uint64_t bytes = o->welcome.base_bytes;
+	long at = map_part(o->fd, 0, bytes);
 	int err;
 
-	if (at < 0 && at > -4096)
+	if (is_error(at))
 		return (int)at;
-	(void)sn_syscall3(SYS_madvise, at, o->welcome.bytes, MADV_DONTFORK);
-	(void)sn_syscall3(SYS_madvise, at, o->welcome.bytes, MADV_DONTDUMP);
-	err = sn_segment_open(out, (void *)at, o->welcome.bytes);
+	err = sn_segment_open(out, (void *)at, bytes);
+	if (err == 0)
+		err = map_chunk(o->fd, out, 0);
 	if (err < 0)
-		(void)sn_syscall2(SYS_munmap, at, o->welcome.bytes);
+		(void)sn_syscall2(SYS_munmap, at, bytes);
 	return err;
 }
 
@@ -133,12 +165,12 @@ sn_connect(const char *name, uint32_t kind, uint64_t parent_cookie, struct sn_se
 		.magic = SN_HELLO_MAGIC,
 		.version = SN_SEGMENT_VERSION,
 		.kind = kind,
-		.parent_cookie = parent_cookie,
+		.cookie = parent_cookie,
 	};
 	long err = 0;
 
 	/* Where address space is short (ulimit -v), fewer slots do. */
-	for (uint32_t slots = 0;; slots = slots == 0 ? 64 : 8) {
+	for (uint32_t slots = 0;; slots = slots == 0 ? 64 : slots == 64 ? 4 : 1) {
 		struct offer o;
 
 		hello.max_slots = slots;
@@ -147,9 +179,36 @@ sn_connect(const char *name, uint32_t kind, uint64_t parent_cookie, struct sn_se
 			err = map_segment(&o, out);
 		if (o.fd >= 0)
 			(void)sn_syscall1(SYS_close, o.fd);
-		if (err != -ENOMEM || slots == 8)
+		if (err != -ENOMEM || slots == 1)
 			return (int)err;
 	}
+}
+
+int
+sn_connect_more(const char *name, struct sn_segment *s)
+{
+	struct sn_hello hello = {
+		.magic = SN_HELLO_MAGIC,
+		.version = SN_SEGMENT_VERSION,
+		.kind = SN_HELLO_MORE,
+		.cookie = s->cookie,
+	};
+	uint32_t ready = SN_LOAD_RELAXED(&s->shared->slots_ready);
+	struct offer o;
+	long err;
+
+	if (ready >= s->nslots)
+		return -ENOSPC;
+	err = exchange(name, &hello, &o);
+	if (err == 0)
+		err = map_chunk(o.fd, s, ready / SN_CHUNK_SLOTS);
+	if (o.fd >= 0)
+		(void)sn_syscall1(SYS_close, o.fd);
+	if (err == 0) {
+		ready += SN_CHUNK_SLOTS;
+		SN_STORE_RELEASE(&s->shared->slots_ready, ready < s->nslots ? ready : s->nslots);
+	}
+	return (int)err;
 }
 
 int

@@ -25,6 +25,8 @@
 #include "segment/handshake.h"
 #include "source/source.h"
 
+#define STACK_MARGIN	(16u << 10)
+
 /* Start routines on their way to their thread, one a slot: private, never in the segment. */
 struct start {
 	void *(*fn)(void *);
@@ -37,21 +39,41 @@ static struct {
 	struct start start[SN_SLOTS_DEFAULT];
 	pthread_key_t key;		/* its destructor is the end of a thread; value: slot + 1 */
 	bool active;			/* in this process or, after fork, in the parent */
-	uint64_t main_lo, main_hi;
+	uint32_t growing;		/* a thread is mapping more rings */
+	uint64_t stack_bytes;		/* of a thread whose creator did not say */
 } control;
 
-/* The bounds of the stack that a thread runs on: its descriptor lies right above it (glibc). */
+/* The stack of the calling thread; a forked child goes on with it. */
+static __thread struct {
+	uint64_t lo, hi;
+} own_stack __attribute__((tls_model("initial-exec")));
+
+/*
+ * glibc gives threads the stack size that was the limit when the program began, whatever becomes of
+ * the limit later.  A size that is too large would take a guard page for stack.
+ */
 static void
-stack_bounds(const pthread_attr_t *attr, uint64_t *size)
+find_stack_size(void)
+{
+	pthread_attr_t attr;
+	size_t bytes = 0;
+
+	if (pthread_getattr_default_np(&attr) == 0) {
+		(void)pthread_attr_getstacksize(&attr, &bytes);
+		(void)pthread_attr_destroy(&attr);
+	}
+	control.stack_bytes = bytes;
+}
+
+static uint64_t
+stack_size(const pthread_attr_t *attr)
 {
 	size_t bytes = 0;
-	struct rlimit rl;
 
-	if (attr != NULL)
-		(void)pthread_attr_getstacksize(attr, &bytes);
-	if (bytes == 0 && getrlimit(RLIMIT_STACK, &rl) == 0 && rl.rlim_cur != RLIM_INFINITY)
-		bytes = rl.rlim_cur;
-	*size = bytes != 0 ? bytes : 8u << 20;
+	if (attr == NULL || pthread_attr_getstacksize(attr, &bytes) != 0 || bytes == 0)
+		bytes = control.stack_bytes;
+	/* The lowest pages may be the guard: who is down there is probed for. */
+	return bytes > 4 * STACK_MARGIN ? bytes - STACK_MARGIN : bytes;
 }
 
 static void
@@ -71,15 +93,39 @@ thread_main(void *arg)
 	uint32_t slot = (uint32_t)(uintptr_t)arg;
 	struct start s = control.start[slot];
 	struct sn_live_state *live = sn_live();
-	uint64_t hi = (uint64_t)pthread_self();
+	uint64_t hi = (uint64_t)pthread_self();	/* glibc: the descriptor lies right above the stack */
 
 	if (live != NULL) {
 		struct sn_slot *sl = &live->segment.slots[slot];
 
 		(void)pthread_setspecific(control.key, (void *)(uintptr_t)(slot + 1));
-		sn_thread_attach(live, slot, (uint64_t)(uintptr_t)s.fn, hi - sl->stack_lo, hi, false);
+		own_stack.hi = hi;
+		own_stack.lo = hi - sl->stack_lo;
+		sn_thread_attach(live, slot, (uint64_t)(uintptr_t)s.fn, own_stack.lo, hi, false);
 	}
 	return s.fn(s.arg);		/* a tail call: the program's frame stands where it would without us */
+}
+
+/* A slot for a new thread; if none has its ring mapped, more are. */
+static uint32_t
+claim_slot(struct sn_live_state *live)
+{
+	uint32_t slot = sn_slot_claim(&live->segment);
+	uint32_t idle = 0;
+
+	if (slot != SN_NO_SLOT || live->segment.shared->pid_inside != (uint64_t)sn_syscall0(SYS_getpid))
+		return slot;
+	/* One maps, the others wait for it: a moment, unless it is held up; then they go unsampled. */
+	for (int i = 0; !SN_CAS_ACQ_REL(&control.growing, &idle, 1u); i++, idle = 0) {
+		if (i == 1000)
+			return sn_slot_claim(&live->segment);
+		(void)sn_syscall0(SYS_sched_yield);
+	}
+	slot = sn_slot_claim(&live->segment);
+	if (slot == SN_NO_SLOT && sn_connect_more(control.socket, &live->segment) == 0)
+		slot = sn_slot_claim(&live->segment);
+	SN_STORE_RELEASE(&control.growing, 0u);
+	return slot;
 }
 
 int
@@ -87,8 +133,7 @@ sn_control_create_thread(sn_create_fn *real, pthread_t *thread, const pthread_at
 	void *arg)
 {
 	struct sn_live_state *live = sn_live();
-	uint32_t slot = live != NULL ? sn_slot_claim(&live->segment) : SN_NO_SLOT;
-	uint64_t size;
+	uint32_t slot = live != NULL ? claim_slot(live) : SN_NO_SLOT;
 	int err;
 
 	if (slot >= SN_SLOTS_DEFAULT) {
@@ -96,8 +141,7 @@ sn_control_create_thread(sn_create_fn *real, pthread_t *thread, const pthread_at
 			sn_slot_release(&live->segment, slot);
 		return real(thread, attr, fn, arg);
 	}
-	stack_bounds(attr, &size);
-	live->segment.slots[slot].stack_lo = size;	/* made a bound by the thread itself, which knows its top */
+	live->segment.slots[slot].stack_lo = stack_size(attr);	/* the thread knows its top and subtracts */
 	control.start[slot] = (struct start){ fn, arg };
 	err = real(thread, attr, thread_main, (void *)(uintptr_t)slot);
 	if (err != 0)
@@ -125,17 +169,8 @@ go_live(bool is_fork)
 	if (slot == SN_NO_SLOT)
 		return;
 	(void)pthread_setspecific(control.key, (void *)(uintptr_t)(slot + 1));
-	if (is_fork) {
-		/* The child's one thread is a copy of the one that called fork, on the same stack. */
-		uint64_t sp = (uint64_t)(uintptr_t)__builtin_frame_address(0);
-		bool on_main = sp >= control.main_lo && sp < control.main_hi;
-		uint64_t hi = on_main ? control.main_hi : (uint64_t)pthread_self();
-		uint64_t lo = on_main ? control.main_lo : hi - (8u << 20);
-
-		sn_thread_attach(live, slot, getauxval(AT_ENTRY), lo, hi, true);
-	} else {
-		sn_thread_attach(live, slot, getauxval(AT_ENTRY), control.main_lo, control.main_hi, true);
-	}
+	/* A forked child's one thread is a copy of the one that called fork, on the same stack. */
+	sn_thread_attach(live, slot, getauxval(AT_ENTRY), own_stack.lo, own_stack.hi, true);
 }
 
 static void
@@ -146,6 +181,7 @@ after_fork_in_child(void)
 	if (!control.active || sn_live() != NULL)
 		return;
 	control.active = false;
+	control.growing = 0;
 	(void)pthread_setspecific(control.key, NULL);
 	if (sn_connect(control.socket, SN_HELLO_FORK, parent, &control.state.segment) == 0)
 		go_live(true);
@@ -230,11 +266,13 @@ find_variable(char **envp, const char *name)
 static void
 find_main_stack(char **argv)
 {
-	uint64_t size;
+	uint64_t size = control.stack_bytes;
+	struct rlimit rl;
 
-	stack_bounds(NULL, &size);
-	control.main_hi = (uint64_t)(uintptr_t)argv;	/* the first frames lie right below argv */
-	control.main_lo = control.main_hi > size ? control.main_hi - size : 0;
+	if (getrlimit(RLIMIT_STACK, &rl) == 0 && rl.rlim_cur != RLIM_INFINITY)
+		size = rl.rlim_cur;
+	own_stack.hi = (uint64_t)(uintptr_t)argv;	/* the first frames lie right below argv */
+	own_stack.lo = own_stack.hi > size ? own_stack.hi - size : 0;
 }
 
 void
@@ -242,9 +280,11 @@ sn_control_start(char **argv, char **envp)
 {
 	const char *socket = find_variable(envp, SN_ENV_COLLECTOR);
 	struct sn_complaint why;
+	struct sigaction was;
 	struct sn_options o;
 	int err;
 
+	(void)sn_real_sigaction(SIGCHLD, NULL, &was);	/* looked up now: later it must be signal-safe */
 	if (socket == NULL || *socket == '\0' || getauxval(AT_SECURE) != 0)
 		return;			/* nobody collects: nothing is sampled */
 	sn_options_default(&o);
@@ -252,6 +292,7 @@ sn_control_start(char **argv, char **envp)
 	(void)sn_log_open(o.log);
 	if (err < 0 || o.mode == SN_MODE_OFF || !is_admitted(&o))
 		return;
+	find_stack_size();
 	find_main_stack(argv);
 	err = join(socket);
 	if (err < 0)

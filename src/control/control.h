@@ -21,6 +21,9 @@
  */
 int sn_connect(const char *name, uint32_t kind, uint64_t parent_cookie, struct sn_segment *out);
 
+/* Map the next chunk of rings; one caller at a time.  0, -ENOSPC when all are mapped, or as sn_connect. */
+int sn_connect_more(const char *name, struct sn_segment *s);
+
 /* Copy /proc/self/maps into the segment: the first text, or the one of the exit.  0 or -errno. */
 int sn_snapshot_maps(const struct sn_segment *s, bool at_exit);
 
@@ -43,6 +46,11 @@ int sn_real_sigaction(int sig, const struct sigaction *new, struct sigaction *ol
  * and our handler stays; every other signal is libc's matter.
  */
 int sn_control_sigaction(int sig, const struct sigaction *new, struct sigaction *old);
+
+/* Is this the signal that takes our samples, in a process that is sampled? */
+bool sn_control_owns(int sig);
+/* A set to wait for, less our signal; set itself (which may be NULL) when that is not in it. */
+const sigset_t *sn_control_without_ours(const sigset_t *set, sigset_t *copy);
 
 /* exit.c */
 

@@ -32,15 +32,34 @@ sn_real_sigaction(int sig, const struct sigaction *new, struct sigaction *old)
 	return ((int (*)(int, const struct sigaction *, struct sigaction *))fn)(sig, new, old);
 }
 
+bool
+sn_control_owns(int sig)
+{
+	const struct sn_live_state *live = sn_live();
+
+	return live != NULL && sig == (int)live->options.signal &&
+	    live->segment.shared->pid_inside == (uint64_t)sn_syscall0(SYS_getpid);
+}
+
+const sigset_t *
+sn_control_without_ours(const sigset_t *set, sigset_t *copy)
+{
+	const struct sn_live_state *live = sn_live();
+
+	if (live == NULL || set == NULL || sigismember(set, (int)live->options.signal) != 1)
+		return set;
+	*copy = *set;
+	(void)sigdelset(copy, (int)live->options.signal);
+	return copy;
+}
+
 int
 sn_control_sigaction(int sig, const struct sigaction *new, struct sigaction *old)
 {
-	const struct sn_live_state *live = sn_live();
 	uint32_t index = SN_LOAD_ACQUIRE(&sn_foreign_index) & 1;
 	struct sigaction wish;
 
-	if (live == NULL || sig != (int)live->options.signal ||
-	    live->segment.shared->pid_inside != (uint64_t)sn_syscall0(SYS_getpid))
+	if (!sn_control_owns(sig))
 		return sn_real_sigaction(sig, new, old);
 	if (new != NULL)
 		wish = *new;		/* new and old may be the same */

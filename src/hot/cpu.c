@@ -16,6 +16,8 @@
 
 /* More overruns than this are a blocked signal or a long system call, not ticks of this stack. */
 #define TICKS_MAX 8
+/* A handler that took longer did not run all the while: its thread lost the CPU, which is no cost of ours. */
+#define HANDLER_MAX_NS 50000
 
 static void
 fill(struct sn_rec *r, const struct sn_live_state *live, const struct sn_slot *sl, uint16_t kind, uint32_t flags,
@@ -84,6 +86,7 @@ sn_cpu_tick(const struct sn_live_state *live, uint32_t slot, int overrun, const 
 	struct sn_slot *sl = &live->segment.slots[slot];
 	uint64_t ticks = overrun < 0 ? 1 : (uint64_t)overrun + 1;
 	uint64_t credit, weight, acc, began;
+	uint64_t took;
 	bool pushed;
 
 	if (SN_LOAD_RELAXED(&sl->state) != SN_SLOT_ARMED)
@@ -102,11 +105,14 @@ sn_cpu_tick(const struct sn_live_state *live, uint32_t slot, int overrun, const 
 	began = sn_clock_mono_ns();
 	pushed = live->options.copy_stack ? push_copy(live, slot, (uint32_t)weight, began, uc)
 					  : push_frames(live, slot, (uint32_t)weight, began, uc);
-	if (!pushed) {
+	if (pushed) {
+		SN_BUMP(&sl->pushed_weight, weight);
+	} else {
 		SN_BUMP(&sl->lost_records, 1);
 		SN_BUMP(&sl->lost_weight, weight);
 	}
-	SN_BUMP(&sl->handler_ns, sn_clock_mono_ns() - began);
+	took = sn_clock_mono_ns() - began;
+	SN_BUMP(&sl->handler_ns, took < HANDLER_MAX_NS ? took : HANDLER_MAX_NS);
 }
 
 void

@@ -35,11 +35,13 @@ pass_on(int sig, siginfo_t *si, void *ucontext)
 {
 	const struct sigaction *a = &sn_foreign_action[SN_LOAD_ACQUIRE(&sn_foreign_index) & 1];
 
-	if (a->sa_flags & SA_SIGINFO)
-		a->sa_sigaction(sig, si, ucontext);
-	else if (a->sa_handler == SIG_DFL)
+	if (a->sa_handler == SIG_IGN)		/* these two count whatever SA_SIGINFO says, as in the kernel */
+		return;
+	if (a->sa_handler == SIG_DFL)
 		die_of(sig);
-	else if (a->sa_handler != SIG_IGN)
+	else if (a->sa_flags & SA_SIGINFO)
+		a->sa_sigaction(sig, si, ucontext);
+	else
 		a->sa_handler(sig);
 }
 

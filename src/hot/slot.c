@@ -52,6 +52,8 @@ sn_slot_claim(const struct sn_segment *s)
 			(void)SN_ADD_RELAXED(&s->shared->slots_refused, 1);
 			return SN_NO_SLOT;
 		}
+		if (first > SN_LOAD_ACQUIRE(&s->shared->slots_ready))
+			return SN_NO_SLOT;	/* its ring is not mapped yet */
 		/* the tag makes the CAS fail when the slot was taken and given back meanwhile */
 	} while (!SN_CAS_ACQ_REL(&s->shared->free_slots, &head,
 		((head & ~(TAG_ONE - 1)) + TAG_ONE) | next_of(s, first - 1)));
@@ -130,13 +132,16 @@ sn_timer_disarm(const struct sn_segment *s, uint32_t slot)
 		(void)sn_syscall1(SYS_timer_delete, sl->timer_id);
 }
 
-/* A thread that has a slot already must not be credited twice. */
+/* A thread that has a slot already, or is on its way to one, must not be credited twice. */
 static bool
 has_slot(const struct sn_segment *s, int32_t tid)
 {
-	for (uint32_t i = 0; i < s->nslots && SN_LOAD_RELAXED(&s->slots[i].uses) != 0; i++)
-		if (SN_LOAD_ACQUIRE(&s->slots[i].state) != SN_SLOT_FREE && SN_LOAD_RELAXED(&s->slots[i].tid) == tid)
-			return true;
+	for (uint32_t i = 0; i < s->nslots && SN_LOAD_RELAXED(&s->slots[i].uses) != 0; i++) {
+		uint32_t state = SN_LOAD_ACQUIRE(&s->slots[i].state);
+
+		if (state == SN_SLOT_CLAIMED || (state != SN_SLOT_FREE && SN_LOAD_RELAXED(&s->slots[i].tid) == tid))
+			return true;		/* the collector asks again */
+	}
 	return false;
 }
 

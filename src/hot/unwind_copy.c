@@ -3,8 +3,8 @@
  * unwind_copy.c - how much of the interrupted stack can be copied, and the registers with it.
  *
  * Runs in:  the handler.  The collector unwinds the copy (collect/unwind_remote.c).
- * Order of trust (reference unwinding.md §5): the bounds of the thread's own stack; the
- * alternate signal stack; else (coroutines, threads that bypassed us) each page is probed.
+ * Order of trust (reference unwinding.md §5): the alternate signal stack; the bounds of
+ * the thread's own; else (coroutines, threads that bypassed us) each page is probed.
  */
 #include <errno.h>
 #include <stddef.h>
@@ -60,10 +60,11 @@ sn_stack_extent(const struct sn_slot *slot, uint64_t sp, const ucontext_t *uc, u
 	uint64_t alt = (uint64_t)(uintptr_t)uc->uc_stack.ss_sp;
 	uint64_t limit;
 
-	if (sp >= slot->stack_lo && sp < slot->stack_hi)
-		limit = slot->stack_hi;
-	else if (uc->uc_stack.ss_size > 0 && sp >= alt && sp - alt < uc->uc_stack.ss_size)
+	/* First the alternate stack: it may have been carved out of the thread's own. */
+	if (uc->uc_stack.ss_size > 0 && sp >= alt && sp - alt < uc->uc_stack.ss_size)
 		limit = alt + uc->uc_stack.ss_size;
+	else if (sp >= slot->stack_lo && sp < slot->stack_hi)
+		limit = slot->stack_hi;
 	else
 		limit = probed_limit(sp);
 

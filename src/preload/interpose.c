@@ -4,66 +4,75 @@
  * the real one.
  *
  * Runs in:  application threads.
- * Order:    another constructor may call these before ours has run: the real function is
- *           looked up at the first call, from any thread (the result is the same for all).
+ * Order:    the constructor looks up all real functions first (dlsym would clear an error that the
+ *           program has not read yet, and is not signal-safe); another library's constructor may
+ *           call one before that: then it is looked up there.
  */
 #include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "base/atomic.h"
 #include "base/syscall.h"
 #include "control/control.h"
+#include "preload/preload.h"
 
 #define SN_EXPORT __attribute__((visibility("default")))
 
+enum real { REAL_PTHREAD_CREATE, REAL_DLOPEN, REAL_DLCLOSE, REAL_SIGNAL, REAL_SIGWAIT, REAL_SIGWAITINFO,
+	REAL_SIGTIMEDWAIT, REAL_SIGNALFD, REAL_COUNT };
+
+static const char *const real_name[REAL_COUNT] = {
+	"pthread_create", "dlopen", "dlclose", "signal", "sigwait", "sigwaitinfo", "sigtimedwait", "signalfd",
+};
+static void *real_function[REAL_COUNT];
+
 static void *
-real_of(void **cache, const char *name)
+real(enum real which)
 {
-	void *fn = SN_LOAD_RELAXED(cache);
+	void *fn = SN_LOAD_RELAXED(&real_function[which]);
 
 	if (fn == NULL) {
-		fn = dlsym(RTLD_NEXT, name);
-		SN_STORE_RELAXED(cache, fn);
+		fn = dlsym(RTLD_NEXT, real_name[which]);
+		SN_STORE_RELAXED(&real_function[which], fn);
 	}
 	return fn;
+}
+
+void
+sn_preload_resolve(void)
+{
+	for (int i = 0; i < REAL_COUNT; i++)
+		(void)real((enum real)i);
 }
 
 SN_EXPORT int
 pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *), void *arg)
 {
-	static void *cache;
-	sn_create_fn *real = (sn_create_fn *)real_of(&cache, "pthread_create");
+	sn_create_fn *create = (sn_create_fn *)real(REAL_PTHREAD_CREATE);
 
-	return real != NULL ? sn_control_create_thread(real, thread, attr, fn, arg) : EAGAIN;
+	return create != NULL ? sn_control_create_thread(create, thread, attr, fn, arg) : EAGAIN;
 }
 
-/*
- * dlopen itself is in dlopen_ARCH.S: glibc takes RUNPATH and namespace from the return address,
- * so the wrapper must leave by a jump.  This gives it where to.
- */
-__attribute__((visibility("hidden"))) void *sn_dlopen_begin(void);
-
+/* dlopen itself is in dlopen_ARCH.S, because it must leave by a jump: this gives it where to. */
 void *
 sn_dlopen_begin(void)
 {
-	static void *cache;
-
 	sn_control_modules_changed();
-	return real_of(&cache, "dlopen");
+	return real(REAL_DLOPEN);
 }
 
 SN_EXPORT int
 dlclose(void *handle)
 {
-	static void *cache;
-	int (*real)(void *) = (int (*)(void *))real_of(&cache, "dlclose");
+	int (*close_it)(void *) = (int (*)(void *))real(REAL_DLCLOSE);
 	int err;
 
-	err = real != NULL ? real(handle) : -1;
+	err = close_it != NULL ? close_it(handle) : -1;
 	sn_control_modules_changed();
 	return err;
 }
@@ -79,12 +88,51 @@ signal(int sig, __sighandler_t handler)
 {
 	struct sigaction new = { .sa_handler = handler, .sa_flags = SA_RESTART }, old;
 
-	(void)sigemptyset(&new.sa_mask);
-	if (handler == SIG_ERR || sigaddset(&new.sa_mask, sig) < 0) {
+	if (!sn_control_owns(sig))
+		return ((__sighandler_t (*)(int, __sighandler_t))real(REAL_SIGNAL))(sig, handler);
+	if (handler == SIG_ERR) {
 		errno = EINVAL;
 		return SIG_ERR;
 	}
+	(void)sigemptyset(&new.sa_mask);
+	(void)sigaddset(&new.sa_mask, sig);
 	return sn_control_sigaction(sig, &new, &old) < 0 ? SIG_ERR : old.sa_handler;
+}
+
+/* The next four wait for signals: ours must not be among those that they return. */
+SN_EXPORT int
+sigwait(const sigset_t *restrict set, int *restrict sig)
+{
+	sigset_t theirs;
+
+	return ((int (*)(const sigset_t *, int *))real(REAL_SIGWAIT))(sn_control_without_ours(set, &theirs), sig);
+}
+
+SN_EXPORT int
+sigwaitinfo(const sigset_t *restrict set, siginfo_t *restrict info)
+{
+	sigset_t theirs;
+
+	return ((int (*)(const sigset_t *, siginfo_t *))real(REAL_SIGWAITINFO))(
+		sn_control_without_ours(set, &theirs), info);
+}
+
+SN_EXPORT int
+sigtimedwait(const sigset_t *restrict set, siginfo_t *restrict info, const struct timespec *restrict timeout)
+{
+	sigset_t theirs;
+
+	return ((int (*)(const sigset_t *, siginfo_t *, const struct timespec *))real(REAL_SIGTIMEDWAIT))(
+		sn_control_without_ours(set, &theirs), info, timeout);
+}
+
+SN_EXPORT int
+signalfd(int fd, const sigset_t *set, int flags)
+{
+	sigset_t theirs;
+
+	return ((int (*)(int, const sigset_t *, int))real(REAL_SIGNALFD))(
+		fd, sn_control_without_ours(set, &theirs), flags);
 }
 
 SN_EXPORT void

@@ -5,11 +5,13 @@
  * Runs in:  the program's first thread, before main and after exit().
  */
 #include "control/control.h"
+#include "preload/preload.h"
 
 __attribute__((constructor)) static void
 begin(int argc, char **argv, char **envp)
 {
 	(void)argc;
+	sn_preload_resolve();
 	sn_control_start(argv, envp);
 }
 

@@ -14,6 +14,7 @@
 
 enum sn_hello_kind {
 	SN_HELLO_EXEC = 1,	/* a program has started: the constructor asks */
+	SN_HELLO_MORE = 3,	/* the same descriptor again, to map more rings; cookie: of the segment */
 	SN_HELLO_FORK = 2,	/* a child was forked: its modules are those of its parent */
 };
 
@@ -22,13 +23,14 @@ struct sn_hello {
 	uint32_t version;	/* SN_SEGMENT_VERSION of the library */
 	uint32_t kind;		/* enum sn_hello_kind */
 	uint32_t max_slots;	/* at most so many (address space is short); 0: as the collector likes */
-	uint64_t parent_cookie;	/* SN_HELLO_FORK: cookie of the parent's segment */
+	uint64_t cookie;	/* SN_HELLO_FORK: of the parent's segment; SN_HELLO_MORE: of the own one */
 };
 
 struct sn_welcome {
 	uint32_t magic;
 	int32_t status;		/* 0 and a descriptor, or a negative errno and none */
 	uint64_t bytes;		/* of the segment */
+	uint64_t base_bytes;	/* of what comes before the rings */
 };
 
 #endif

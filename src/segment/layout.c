@@ -60,7 +60,7 @@ sn_segment_format(void *base, uint32_t nslots, uint32_t ring_bytes, uint32_t coo
 }
 
 static bool
-sizes_fit(const struct sn_segment_header *h, uint64_t bytes)
+sizes_fit(const struct sn_segment_header *h, uint64_t mapped)
 {
 	struct offsets o;
 
@@ -68,7 +68,7 @@ sizes_fit(const struct sn_segment_header *h, uint64_t bytes)
 	    h->ring_bytes > SN_RING_COPY || (h->ring_bytes & (h->ring_bytes - 1)) != 0)
 		return false;
 	o = offsets_of(h->nslots, h->ring_bytes);
-	return h->total_bytes == o.end && bytes >= o.end && h->shared_off == o.shared && h->wish_off == o.wish &&
+	return h->total_bytes == o.end && mapped >= o.rings && h->shared_off == o.shared && h->wish_off == o.wish &&
 	    h->slots_off == o.slots && h->maps_off == o.maps && h->rings_off == o.rings &&
 	    h->maps_bytes == SN_MAPS_BYTES;
 }
@@ -88,19 +88,34 @@ sn_segment_open(struct sn_segment *s, void *base, uint64_t bytes)
 	o = offsets_of(h.nslots, h.ring_bytes);
 	*s = (struct sn_segment){
 		.base = base,
-		.bytes = o.end,
+		.bytes = bytes < o.end ? bytes : o.end,
 		.header = base,
 		.shared = (void *)((uint8_t *)base + o.shared),
 		.wishes = (void *)((uint8_t *)base + o.wish),
 		.slots = (void *)((uint8_t *)base + o.slots),
 		.maps = (uint8_t *)base + o.maps,
-		.rings = (uint8_t *)base + o.rings,
+		.rings_off = o.rings,
 		.nslots = h.nslots,
 		.ring_bytes = h.ring_bytes,
 		.maps_bytes = h.maps_bytes,
 		.cookie = h.cookie,
 	};
+	for (uint32_t n = 0; n * SN_CHUNK_SLOTS < h.nslots; n++) {
+		uint64_t len, off = sn_segment_chunk(s, n, &len);
+
+		s->ring_chunk[n] = off + len <= bytes ? (uint8_t *)base + off : NULL;
+	}
 	return 0;
+}
+
+uint64_t
+sn_segment_chunk(const struct sn_segment *s, uint32_t n, uint64_t *bytes)
+{
+	uint32_t first = n * SN_CHUNK_SLOTS;
+	uint32_t slots = s->nslots - first < SN_CHUNK_SLOTS ? s->nslots - first : SN_CHUNK_SLOTS;
+
+	*bytes = (uint64_t)slots * s->ring_bytes;
+	return s->rings_off + (uint64_t)first * s->ring_bytes;
 }
 
 void
@@ -111,5 +126,10 @@ sn_segment_fill_free_list(struct sn_segment *s)
 	 * a fresh segment.  Linking 1024 slots would touch every page of them, so the list
 	 * starts with slot 0 and each slot that is taken for the first time brings the next.
 	 */
+	uint32_t ready = 0;
+
+	while (ready < s->nslots && s->ring_chunk[ready / SN_CHUNK_SLOTS] != NULL)
+		ready += SN_CHUNK_SLOTS;
+	SN_STORE_RELEASE(&s->shared->slots_ready, ready < s->nslots ? ready : s->nslots);
 	SN_STORE_RELEASE(&s->shared->free_slots, 1ull);
 }

@@ -2,8 +2,9 @@
  *
  * layout.h - the shared segment: what the program writes and the collector reads.
  *
- * Runs in:  both sides.  One mapping of one memfd, made and sized by the collector,
- *           mapped whole by the program; every page is sparse until it is touched.
+ * Runs in:  both sides.  One memfd, made and sized by the collector, every page sparse until it is
+ *           touched.  The program maps what comes before the rings, then rings in chunks, as its
+ *           threads need them: address space may be limited there, or locked into memory.
  * Memory:   header - written by the collector before the hand-over, then read-only;
  *           shared, slots, rings, maps - written by the program's threads;
  *           wish and each ring's head - written by the collector.
@@ -24,10 +25,11 @@
 #define SN_PAGE			4096u
 
 #define SN_SLOTS_DEFAULT	1024u
-#define SN_SLOTS_MAX		65536u
+#define SN_SLOTS_MAX		1024u
+#define SN_CHUNK_SLOTS		16u		/* rings are mapped by the program so many at a time */
 #define SN_RING_COPY		(2u << 20)	/* bytes of a ring whose records carry stack copies */
 #define SN_RING_FRAMES	(256u << 10)	/* … whose records carry frames */
-#define SN_MAPS_BYTES		(1u << 20)	/* room for one text of /proc/PID/maps */
+#define SN_MAPS_BYTES		(512u << 10)	/* room for one text of /proc/PID/maps */
 #define SN_COPY_MAX		(16u << 10)	/* most bytes of stack in a record */
 #define SN_FRAMES_MAX		1024u
 #define SN_WISHES		16u
@@ -68,6 +70,7 @@ struct sn_segment_shared {
 	uint64_t free_slots;		/* tag << 32 | index + 1 of the first free slot */
 	uint64_t pid_inside;		/* getpid() of the owner; hooks compare before they write */
 	uint32_t modules_generation;	/* bumped around every dlopen and dlclose */
+	uint32_t slots_ready;		/* slots whose rings are mapped in the program (release) */
 	uint32_t slots_refused;		/* threads that found no slot */
 	uint32_t timers_refused;	/* threads whose timer the kernel refused */
 	uint32_t wishes_done;		/* last wish sequence that was obeyed */
@@ -115,7 +118,8 @@ struct sn_slot {
 	uint64_t lost_records;
 	uint64_t lost_weight;
 	uint64_t resv;			/* ring position reserved up to, in bytes since the segment began */
-	uint64_t pad0[2];		/* keeps head on a cache line that the handler only reads */
+	uint64_t pushed_weight;		/* since the segment began: samples that found room */
+	uint64_t pad0;		/* keeps head on a cache line that the handler only reads */
 	uint64_t head;			/* consumed up to; the collector's */
 	uint64_t pad1[7];
 };
@@ -197,7 +201,8 @@ struct sn_segment {
 	struct sn_segment_wishes *wishes;
 	struct sn_slot *slots;
 	uint8_t *maps;
-	uint8_t *rings;
+	uint8_t *ring_chunk[SN_SLOTS_MAX / SN_CHUNK_SLOTS];	/* NULL: not mapped here */
+	uint64_t rings_off;
 	uint32_t nslots;
 	uint32_t ring_bytes;
 	uint32_t maps_bytes;
@@ -211,8 +216,14 @@ uint64_t sn_segment_size(uint32_t nslots, uint32_t ring_bytes);
 void sn_segment_format(void *base, uint32_t nslots, uint32_t ring_bytes, uint32_t cookie,
 	const struct sn_segment_options *options);
 
-/* Check a header and fill s.  0, or -EPROTO: not a segment of this version, or sizes that do not fit. */
+/*
+ * Check a header and fill s.  bytes: how much is mapped at base, at least all that comes before the rings;
+ * rings beyond it have no chunk yet.  0, or -EPROTO: not a segment of this version, or sizes that do not fit.
+ */
 int sn_segment_open(struct sn_segment *s, void *base, uint64_t bytes);
+
+/* Where chunk n of the rings lies in the memfd, and its bytes (the last one may be shorter). */
+uint64_t sn_segment_chunk(const struct sn_segment *s, uint32_t n, uint64_t *bytes);
 
 /* Put all slots into the free list; the program's side, once, before any thread uses it. */
 void sn_segment_fill_free_list(struct sn_segment *s);
@@ -220,7 +231,7 @@ void sn_segment_fill_free_list(struct sn_segment *s);
 static inline uint8_t *
 sn_segment_ring(const struct sn_segment *s, uint32_t slot)
 {
-	return s->rings + (uint64_t)slot * s->ring_bytes;
+	return s->ring_chunk[slot / SN_CHUNK_SLOTS] + (uint64_t)(slot % SN_CHUNK_SLOTS) * s->ring_bytes;
 }
 
 #endif

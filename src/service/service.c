@@ -213,17 +213,27 @@ reap_command(struct sn_service *s)
 	struct sn_guest *g;
 	siginfo_t si = { 0 };
 
-	if (s->command_ended || waitid(P_PID, (id_t)s->command, &si, WEXITED | WNOHANG | WNOWAIT) < 0 || si.si_pid == 0)
+	if (s->command_ended)
 		return;
+	if (waitid(P_PID, (id_t)s->command, &si, WEXITED | WNOHANG | WNOWAIT) == 0 && si.si_pid == 0)
+		return;			/* it runs; an error says that it is gone already */
 	g = sn_guest_find(s, s->command);
 	if (g != NULL)
 		end_guest(s, g);
 	while (waitpid(s->command, &s->result->wait_status, 0) < 0 && errno == EINTR)
-		;
+		;				/* at most a moment: it is a zombie, or gone */
 	s->command_ended = true;
 	s->command_ended_ns = sn_clock_mono_ns();
 	sn_workers_start(s);
 	set_tick(s, 1000);
+}
+
+/* After the command's end a signal is for us: what is still sampled is written now. */
+static void
+end_all_guests(struct sn_service *s)
+{
+	while (s->guests != NULL)
+		end_guest(s, s->guests);
 }
 
 static void
@@ -236,6 +246,8 @@ on_signal(evutil_socket_t fd, short what, void *arg)
 	while (read(fd, &si, sizeof(si)) == (ssize_t)sizeof(si)) {
 		if (si.ssi_signo == SIGCHLD)
 			continue;
+		if (s->command_ended && (si.ssi_signo == SIGTERM || si.ssi_signo == SIGINT || si.ssi_signo == SIGHUP))
+			end_all_guests(s);
 		/* The terminal's own go to the whole foreground group: the command has them already. */
 		if (si.ssi_code <= 0 && !s->command_ended)
 			(void)kill(s->command, (int)si.ssi_signo);

@@ -50,9 +50,9 @@ may_join(struct sn_service *s, const struct ucred *peer)
 }
 
 static void
-send_welcome(int to, int status, uint64_t bytes, int memfd)
+send_welcome(int to, int status, const struct sn_process *p)
 {
-	struct sn_welcome w = { .magic = SN_HELLO_MAGIC, .status = status, .bytes = bytes };
+	struct sn_welcome w = { .magic = SN_HELLO_MAGIC, .status = status };
 	union {
 		char bytes[CMSG_SPACE(sizeof(int))];
 		struct cmsghdr align;
@@ -63,13 +63,15 @@ send_welcome(int to, int status, uint64_t bytes, int memfd)
 	if (status == 0) {
 		struct cmsghdr *c;
 
+		w.bytes = p->seg.bytes;
+		w.base_bytes = p->seg.rings_off;
 		msg.msg_control = &control;
 		msg.msg_controllen = sizeof(control);
 		c = CMSG_FIRSTHDR(&msg);
 		c->cmsg_level = SOL_SOCKET;
 		c->cmsg_type = SCM_RIGHTS;
 		c->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(c), &memfd, sizeof(int));
+		memcpy(CMSG_DATA(c), &p->memfd, sizeof(int));
 	}
 	if (sendmsg(to, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 		sn_log(SN_LOG_FILE, "a process left before it had its segment: %s", strerror(errno));
@@ -86,8 +88,12 @@ join(struct sn_service *s, const struct sn_hello *hello, const struct ucred *pee
 		return -EPROTO;
 	if (!may_join(s, peer))
 		return -EPERM;
+	if (hello->kind == SN_HELLO_MORE) {
+		*out = g;
+		return g != NULL && g->process->has_segment && g->process->seg.cookie == hello->cookie ? 0 : -ENOENT;
+	}
 	if (hello->kind == SN_HELLO_FORK)
-		parent = sn_guest_by_cookie(s, hello->parent_cookie);
+		parent = sn_guest_by_cookie(s, hello->cookie);
 	if (g == NULL)
 		g = sn_guest_new(s, peer->pid);
 	if (g == NULL)
@@ -123,7 +129,7 @@ on_hello(evutil_socket_t fd, short what, void *arg)
 			return;
 		if (n == (ssize_t)sizeof(hello) && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0) {
 			err = join(c->service, &hello, &peer, &g);
-			send_welcome(fd, err, err == 0 ? g->process->seg.bytes : 0, err == 0 ? g->process->memfd : -1);
+			send_welcome(fd, err, err == 0 ? g->process : NULL);
 			if (err < 0)
 				sn_log(SN_LOG_FILE, "process %d is not profiled: %s", (int)peer.pid, strerror(-err));
 		}

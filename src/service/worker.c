@@ -41,7 +41,7 @@ write_profile(const struct sn_job *j, struct sn_symbolizer *sym)
 }
 
 static void
-be_worker(const struct sn_job *jobs, int result_fd)
+be_worker(const struct sn_service *s, const struct sn_job *jobs, int result_fd)
 {
 	static const int passed_on[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
 	struct rlimit cpu = { WORKER_CPU_S, WORKER_CPU_S + 1 }, no_core = { 0, 0 };
@@ -49,6 +49,7 @@ be_worker(const struct sn_job *jobs, int result_fd)
 
 	for (size_t i = 0; i < sizeof(passed_on) / sizeof(passed_on[0]); i++)
 		(void)signal(passed_on[i], SIG_IGN);	/* the profile is written however the tree is ended */
+	(void)close(s->listener);	/* should the collector be killed, nobody must wait for us to accept */
 	(void)setrlimit(RLIMIT_CPU, &cpu);
 	(void)setrlimit(RLIMIT_CORE, &no_core);
 	sym = sn_symbolizer_new(jobs->how, NULL);
@@ -62,7 +63,7 @@ be_worker(const struct sn_job *jobs, int result_fd)
 }
 
 static int
-start(struct sn_worker *w)
+start(const struct sn_service *s, struct sn_worker *w)
 {
 	int fds[2];
 
@@ -71,7 +72,7 @@ start(struct sn_worker *w)
 	w->pid = fork();
 	if (w->pid == 0) {
 		(void)close(fds[0]);
-		be_worker(w->jobs, fds[1]);
+		be_worker(s, w->jobs, fds[1]);
 	}
 	(void)close(fds[1]);
 	if (w->pid < 0) {
@@ -131,7 +132,7 @@ sn_workers_start(struct sn_service *s)
 		if (w->pid > 0)
 			continue;
 		w->jobs = take_jobs(s);
-		err = start(w);
+		err = start(s, w);
 		while (err < 0 && w->jobs != NULL) {
 			struct sn_job *j = w->jobs;
 

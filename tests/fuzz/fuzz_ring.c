@@ -45,8 +45,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	memcpy(&s.slots[0].head, data, 8);
 	memcpy(&s.slots[0].resv, data + 8, 8);
-	memset(s.rings, 0, s.ring_bytes);
-	memcpy(s.rings + (s.slots[0].head & (s.ring_bytes / 2 - 1) & ~7ull), data + 16,
+	memset(s.ring_chunk[0], 0, s.ring_bytes);
+	memcpy(s.ring_chunk[0] + (s.slots[0].head & (s.ring_bytes / 2 - 1) & ~7ull), data + 16,
 		size - 16 < s.ring_bytes / 2 ? size - 16 : s.ring_bytes / 2);
 	(void)sn_ring_find_exit(&s, 0, 1, comm);
 	(void)sn_drain_ring(&s, 0, 100000, -1, false, take, &count);

@@ -197,7 +197,7 @@ START_TEST(torn_slots_and_rings_never_crash_the_collector)
 			seed = seed * 1664525 + 1013904223;
 			bytes[(seed >> 8) % (p->seg.nslots * sizeof(struct sn_slot))] = (uint8_t)seed;
 			seed = seed * 1664525 + 1013904223;
-			p->seg.rings[(seed >> 4) % 65536] = (uint8_t)seed;
+			p->seg.ring_chunk[0][(seed >> 4) % 65536] = (uint8_t)seed;
 		}
 		(void)sn_process_drain(p, 1000, &fullest);
 		sn_process_scan(p, 27);

@@ -67,9 +67,24 @@ START_TEST(open_segment_cut_short_is_refused)
 {
 	struct sn_segment s;
 
-	ck_assert_int_eq(sn_segment_open(&s, base, bytes - 1), -EPROTO);
+	ck_assert_int_eq(sn_segment_open(&s, base, seg.rings_off - 1), -EPROTO);
 	ck_assert_int_eq(sn_segment_open(&s, base, sizeof(struct sn_segment_header) - 1), -EPROTO);
 	ck_assert_int_eq(sn_segment_open(&s, base, 0), -EPROTO);
+}
+END_TEST
+
+START_TEST(claim_waits_for_rings_that_are_not_mapped_yet)
+{
+	struct sn_segment part;
+
+	ck_assert_int_eq(sn_segment_open(&part, base, seg.rings_off), 0);
+	ck_assert_ptr_null(part.ring_chunk[0]);
+	sn_segment_fill_free_list(&part);
+	ck_assert_uint_eq(sn_slot_claim(&part), SN_NO_SLOT);
+	ck_assert_uint_eq(part.shared->slots_refused, 0);	/* asked again once they are */
+	part.ring_chunk[0] = (uint8_t *)base + part.rings_off;
+	SN_STORE_RELEASE(&part.shared->slots_ready, NSLOTS);
+	ck_assert_uint_eq(sn_slot_claim(&part), 0);
 }
 END_TEST
 
@@ -159,6 +174,7 @@ main(void)
 	tcase_add_test(tc, open_formatted_segment_gives_its_parts);
 	tcase_add_test(tc, open_hostile_header_is_refused);
 	tcase_add_test(tc, open_segment_cut_short_is_refused);
+	tcase_add_test(tc, claim_waits_for_rings_that_are_not_mapped_yet);
 	tcase_add_test(tc, claim_gives_each_slot_once_then_counts_the_refusal);
 	tcase_add_test(tc, release_makes_slot_free_and_keeps_its_accumulator);
 	tcase_add_test(tc, claim_first_use_starts_accumulator_below_one_period);

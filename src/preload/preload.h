@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * preload.h - what the files of preload/ share.
+ */
+#ifndef SN_PRELOAD_PRELOAD_H
+#define SN_PRELOAD_PRELOAD_H
+
+/* Look up every function that we answer for. */
+void sn_preload_resolve(void);
+
+/* Called by dlopen_ARCH.S: notes that the modules change; the real dlopen, or NULL. */
+__attribute__((visibility("hidden"))) void *sn_dlopen_begin(void);
+
+#endif
