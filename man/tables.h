@@ -6,4 +6,5 @@
 	@option var @ flag @ chr @ TYPE @ def @ min @ max @ choices @ arg @ help @ more @end
 #include "base/options.def"
 #define SN_COUNTER(field, name, what) @counter name @ what @end
+#define SN_SYMBOL_COUNTER SN_COUNTER
 #include "base/counters.def"

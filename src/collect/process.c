@@ -283,6 +283,16 @@ sn_process_refresh_modules(struct sn_process *p)
 	return err;
 }
 
+static uint64_t
+count_unreadable(const struct sn_process *p)
+{
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; p->modules != NULL && i < p->modules->count; i++)
+		n += p->modules->all[i]->image != NULL && p->modules->all[i]->image->err < 0;
+	return n;
+}
+
 /* One line for every legend, the rest behind '#' for `pprof -comments`. */
 static int
 add_comments(struct sn_process *p, const struct sn_options *o, uint64_t own_cpu_ns)
@@ -310,7 +320,6 @@ add_comments(struct sn_process *p, const struct sn_options *o, uint64_t own_cpu_
 	if (err == 0) \
 		err = sn_profile_comment(prof, "# %s=%llu: %s", name, (unsigned long long)c->field, what);
 #include "base/counters.def"
-#undef SN_COUNTER
 	return err;
 }
 
@@ -340,6 +349,7 @@ sn_process_finish(struct sn_process *p, const struct sn_options *o, uint64_t own
 		p->cpu_ns = p->accounted_ns;	/* it was gone before we could ask */
 	err = sn_profile_settle(prof, rest);
 	p->count.stacks_dropped += prof->stacks_dropped;
+	p->count.modules_unreadable = count_unreadable(p);
 
 	prof->time_ns = p->began_real_ns;
 	prof->duration_ns = p->ended_mono_ns - p->began_mono_ns;

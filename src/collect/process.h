@@ -22,7 +22,6 @@
 struct sn_counters {
 #define SN_COUNTER(field, name, what) uint64_t field;
 #include "base/counters.def"
-#undef SN_COUNTER
 };
 
 /* The name of a thread, and when it was read. */

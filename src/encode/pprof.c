@@ -7,9 +7,19 @@
  * When out of memory: -ENOMEM, and what the buffer held before stays.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "encode/pprof_parts.h"
+
+#define COMMENT_MAX 160
+
+/* How many comments counters.def has for the symbolizer. */
+enum {
+	SYMBOL_COMMENTS = 0
+#define SN_SYMBOL_COUNTER(field, name, what) + 1
+#include "base/counters.def"
+};
 
 static const struct {
 	const char *type[2], *unit[2], *period_type, *period_unit;
@@ -39,7 +49,7 @@ add_header(struct sn_pprof_encoder *e)
 	const struct sn_profile *p = e->p;
 
 	e->msg.sample_type = sn_arena_alloc(&e->arena, 2 * sizeof(*e->msg.sample_type));
-	e->msg.comment = sn_arena_alloc(&e->arena, p->comment_count * sizeof(*e->msg.comment));
+	e->msg.comment = sn_arena_alloc(&e->arena, (p->comment_count + SYMBOL_COMMENTS) * sizeof(*e->msg.comment));
 	if (e->arena.err < 0)
 		return;
 	for (size_t i = 0; i < 2; i++)
@@ -52,6 +62,30 @@ add_header(struct sn_pprof_encoder *e)
 	for (uint32_t i = 0; i < p->comment_count; i++)
 		e->msg.comment[i] = sn_strings_add(&e->strings, p->comments[i]);
 	e->msg.n_comment = p->comment_count;
+}
+
+static void
+add_count(struct sn_pprof_encoder *e, const char *name, uint64_t count, const char *what)
+{
+	char *text = sn_arena_alloc(&e->arena, COMMENT_MAX);	/* the strings keep it until the message is packed */
+
+	if (text == NULL)
+		return;
+	(void)snprintf(text, COMMENT_MAX, "# %s=%llu: %s", name, (unsigned long long)count, what);
+	e->msg.comment[e->msg.n_comment++] = sn_strings_add(&e->strings, text);
+}
+
+/* What symbolizing this profile, and not those before it, has counted. */
+static void
+add_symbol_comments(struct sn_pprof_encoder *e, const struct sn_symbol_counters *before)
+{
+	const struct sn_symbol_counters *now;
+
+	if (e->how == SN_SYMBOLIZE_NONE || e->arena.err < 0)
+		return;
+	now = sn_symbolizer_counters(e->symbolizer);
+#define SN_SYMBOL_COUNTER(field, name, what) add_count(e, name, now->field - before->field, what);
+#include "base/counters.def"
 }
 
 static int
@@ -103,14 +137,18 @@ int
 sn_pprof_encode(const struct sn_profile *p, struct sn_symbolizer *s, enum sn_symbolize how, struct sn_buf *out)
 {
 	struct sn_pprof_encoder e = { .p = p, .symbolizer = s, .how = s != NULL ? how : SN_SYMBOLIZE_NONE };
+	struct sn_symbol_counters before = { 0 };
 	struct sn_buf raw = { 0 };
 	int err = prepare(&e);
 
+	if (s != NULL)
+		before = *sn_symbolizer_counters(s);
 	if (err == 0) {
 		sn_pprof_merge_rows(&e);
 		add_header(&e);
 		sn_pprof_add_places(&e);
 		sn_pprof_add_samples(&e);
+		add_symbol_comments(&e, &before);
 		err = e.arena.err;
 	}
 	if (err == 0)

@@ -37,8 +37,8 @@ struct sn_symbol {
 };
 
 struct sn_symbol_counters {
-	uint64_t unsymbolized;		/* fallback names given */
-	uint64_t bad_debug_info;	/* files whose ELF or DWARF was damaged: names fell back */
+#define SN_SYMBOL_COUNTER(field, name, what) uint64_t field;
+#include "base/counters.def"
 };
 
 /* debug_root: "" in use; tests put a folder in front of /usr/lib/debug.  NULL when out of memory. */

@@ -68,6 +68,8 @@ fake_symbol(const struct sn_module *m, uint64_t addr, struct sn_symbol *symbol)
 	}
 }
 
+static struct sn_symbol_counters fake_counters;
+
 int
 sn_symbolize_batch(struct sn_symbolizer *s, const struct sn_module *m, const uint64_t *addr, size_t n,
 	struct sn_symbol *symbols)
@@ -80,8 +82,16 @@ sn_symbolize_batch(struct sn_symbolizer *s, const struct sn_module *m, const uin
 		ck_assert_uint_ge(addr[i], m->start);
 		ck_assert_uint_lt(addr[i], m->limit);
 		fake_symbol(m, addr[i], &symbols[i]);
+		fake_counters.unsymbolized += symbols[i].is_fallback;
 	}
 	return 0;
+}
+
+const struct sn_symbol_counters *
+sn_symbolizer_counters(const struct sn_symbolizer *s)
+{
+	ck_assert_ptr_nonnull(s);
+	return &fake_counters;
 }
 
 #endif

@@ -335,10 +335,20 @@ START_TEST(encode_comments_in_their_order)
 {
 	ck_assert_int_eq(sn_profile_comment(&profile, "signals=%d", 9), 0);
 	ck_assert_int_eq(sn_profile_comment(&profile, "# detail"), 0);
-	encode(SN_SYMBOLIZE_LINES);
+	encode(SN_SYMBOLIZE_NONE);
 	ck_assert_uint_eq(msg->n_comment, 2);
 	ck_assert_str_eq(text(msg->comment[0]), "signals=9");
 	ck_assert_str_eq(text(msg->comment[1]), "# detail");
+}
+END_TEST
+
+START_TEST(encode_names_that_fell_back_counts_those_of_this_profile)
+{
+	fake_counters.unsymbolized = 1000;	/* of profiles before this one */
+	add2(frame(&app, ADDR_PLAIN), frame(&app, 0x5200), SN_NO_LABEL, 0, 0, 1);
+	encode(SN_SYMBOLIZE_LINES);
+	ck_assert_uint_eq(msg->n_comment, 2);
+	ck_assert_str_eq(text(msg->comment[0]), "# unsymbolized=1: locations named module+0xoffset only");
 }
 END_TEST
 
@@ -494,6 +504,7 @@ pprof_suite(void)
 	tcase_add_test(t, encode_labels_gives_text_and_number_with_unit);
 	tcase_add_test(t, encode_thread_without_a_name_has_no_label);
 	tcase_add_test(t, encode_comments_in_their_order);
+	tcase_add_test(t, encode_names_that_fell_back_counts_those_of_this_profile);
 	tcase_add_test(t, encode_values_beyond_63_bits_stay_at_the_largest);
 	tcase_add_test(t, encode_stack_of_1024_frames_keeps_all);
 	tcase_add_test(t, encode_100000_rows_keeps_the_total);
