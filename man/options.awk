@@ -30,6 +30,8 @@ function range(n) {
 		return "From " least[n] " to " most[n] "."
 	if (type[n] == "SIZE")
 		return "From " least[n] / 1048576 " MiB to " most[n] / 1048576 " MiB; bytes, or with KiB, MiB, GiB."
+	if (type[n] == "DURATION")
+		return "From " least[n] / 1000000000 " to " most[n] / 1000000000 " seconds; with us, ms, s, m or h."
 	return ""
 }
 

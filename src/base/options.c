@@ -66,6 +66,23 @@ parse_size(const char *s)
 	return -1;
 }
 
+static int64_t
+parse_duration(const char *s)
+{
+	static const struct { const char *unit; int64_t ns; } units[] = {
+		{ "us", 1000 }, { "ms", 1000000 }, { "s", 1000000000 }, { "m", 60000000000 }, { "h", 3600000000000 },
+	};
+	const char *end;
+	int64_t v = parse_digits(s, &end);
+
+	if (v == 0 && *end == '\0')
+		return 0;
+	for (size_t i = 0; v >= 0 && i < sizeof(units) / sizeof(units[0]); i++)
+		if (strcmp(end, units[i].unit) == 0)
+			return v > INT64_MAX / units[i].ns ? -1 : v * units[i].ns;
+	return -1;
+}
+
 int
 sn_signal_number(const char *text)
 {
@@ -158,6 +175,9 @@ parse_value(const struct sn_option *row, const char *text)
 	case SN_TYPE_SIZE:
 		v = parse_size(text);
 		return v < row->min || v > row->max ? -1 : v;
+	case SN_TYPE_DURATION:
+		v = parse_duration(text);
+		return v < row->min || v > row->max ? -1 : v;
 	case SN_TYPE_SIGNAL:
 		return parse_sampling_signal(text);
 	case SN_TYPE_TEXT:
@@ -182,6 +202,10 @@ say_allowed(const struct sn_option *row, char *out, size_t size)
 	case SN_TYPE_SIZE:
 		(void)snprintf(out, size, "%lldMiB to %lldMiB, as 1048576, 512KiB, 64MiB or 1GiB",
 			(long long)row->min >> 20, (long long)row->max >> 20);
+		break;
+	case SN_TYPE_DURATION:
+		(void)snprintf(out, size, "%llds to %llds, as 500ms, 30s, 10m or 1h", (long long)row->min / 1000000000,
+			(long long)row->max / 1000000000);
 		break;
 	case SN_TYPE_SIGNAL:
 		(void)snprintf(out, size, "SIGPROF or SIGRTMIN to SIGRTMAX, as SIGRTMIN+3 or 37");

@@ -15,6 +15,7 @@
 #define SN_VALUE_LIST	int64_t
 #define SN_VALUE_NUMBER	int64_t
 #define SN_VALUE_SIZE	int64_t
+#define SN_VALUE_DURATION int64_t
 #define SN_VALUE_SIGNAL	int64_t
 #define SN_VALUE_TEXT	const char *
 
@@ -31,7 +32,8 @@ enum sn_symbolize { SN_SYMBOLIZE_NONE, SN_SYMBOLIZE_FUNCTIONS, SN_SYMBOLIZE_LINE
 enum sn_kind_bit { SN_KIND_CPU = 1 };
 enum sn_label_bit { SN_LABEL_THREAD = 1, SN_LABEL_THREAD_ID = 2 };
 
-enum sn_type { SN_TYPE_CHOICE, SN_TYPE_LIST, SN_TYPE_NUMBER, SN_TYPE_SIZE, SN_TYPE_SIGNAL, SN_TYPE_TEXT };
+enum sn_type { SN_TYPE_CHOICE, SN_TYPE_LIST, SN_TYPE_NUMBER, SN_TYPE_SIZE, SN_TYPE_DURATION,
+	SN_TYPE_SIGNAL, SN_TYPE_TEXT };
 
 /* One row of options.def, for code that walks the table (--help, the parser, tests). */
 struct sn_option {

@@ -14,9 +14,11 @@
 #include <sys/types.h>
 
 #include "base/options.h"
+#include "collect/history.h"
 #include "collect/module.h"
 #include "collect/profile.h"
 #include "collect/unwind.h"
+#include "segment/host.h"
 #include "segment/layout.h"
 
 struct sn_counters {
@@ -97,6 +99,8 @@ struct sn_process {
 	struct sn_counters count;
 	uint64_t weights, weight_squares;	/* of all samples: how much their number is worth */
 	struct sn_images *file_images;
+	struct sn_history history;
+	struct sn_host *host;		/* NULL: outside */
 	struct sn_process *next;
 };
 
@@ -122,6 +126,43 @@ uint64_t sn_process_read_cpu(struct sn_process *p);
  * collector used for this process, for the comment.
  */
 int sn_process_finish(struct sn_process *p, const struct sn_options *o, uint64_t own_cpu_ns);
+
+/* A profile of a span of time, ready to encode; its modules are the process's. */
+struct sn_window {
+	struct sn_profile profile;
+	uint64_t from_ns, to_ns;	/* really covered, CLOCK_MONOTONIC */
+	bool is_cut;			/* what was asked for reaches back beyond what is kept */
+};
+
+/*
+ * A span begins or ends now: take what is in the rings and the newest clocks of all threads, so that the sums of
+ * a span that is cut here are right.  Returns the moment (CLOCK_MONOTONIC).
+ */
+uint64_t sn_process_mark(struct sn_process *p, const struct sn_options *o);
+
+/*
+ * The profile of from_ns < time <= to_ns, settled, with comments as a file has them; of a running or an ended
+ * process.
+ * own_cpu_ns: CPU that the collector used for this process in that span.  0, -EINVAL or -ENOMEM; free the profile
+ * after.
+ */
+int sn_process_window(struct sn_process *p, const struct sn_options *o, uint64_t from_ns, uint64_t to_ns,
+	uint64_t own_cpu_ns, struct sn_window *out);
+
+/* The same from the process's start until now, from its cumulative profile: what the file at its end would hold. */
+int sn_process_so_far(struct sn_process *p, const struct sn_options *o, uint64_t own_cpu_ns, struct sn_window *out);
+
+/*
+ * SONDE=idle: begin or end sampling.  The clocks of all threads are taken first, so that time without sampling
+ * is in no profile.  From outside the program obeys when one of its threads next runs; call sn_process_scan often
+ * until
+ * sn_process_is_sampling() agrees.
+ */
+void sn_process_set_sampling(struct sn_process *p, const struct sn_options *o, bool on);
+bool sn_process_is_sampling(const struct sn_process *p);
+
+/* Inside: the segment is the program's own (host->segment), its pid ours.  0 or -errno. */
+int sn_process_adopt(struct sn_process *p, const struct sn_options *o, struct sn_host *host);
 
 /* A number of /proc/PID/stat, fields counted from 1 as in proc(5), from the 4th on; 0 when it is gone. */
 uint64_t sn_proc_stat(pid_t pid, unsigned field);

@@ -16,6 +16,8 @@ enum sn_hello_kind {
 	SN_HELLO_EXEC = 1,	/* a program has started: the constructor asks */
 	SN_HELLO_MORE = 3,	/* the same descriptor again, to map more rings; cookie: of the segment */
 	SN_HELLO_FORK = 2,	/* a child was forked: its modules are those of its parent */
+	SN_HELLO_NUDGE = 4,	/* look at your wishes now; nothing is answered */
+	SN_HELLO_ASK = 5,	/* a call of the API: struct sn_ask follows in the same message */
 };
 
 struct sn_hello {
@@ -26,10 +28,23 @@ struct sn_hello {
 	uint64_t cookie;	/* SN_HELLO_FORK: of the parent's segment; SN_HELLO_MORE: of the own one */
 };
 
+/* The calls of the API that the collector answers; one message each way. */
+enum sn_ask_op {
+	SN_ASK_STOP = 1,	/* stop sampling, write the file */
+	SN_ASK_FLUSH = 2,	/* write the file, go on */
+	SN_ASK_WRITE = 3,	/* text: kind.  Answer: a memfd with the gzip'd profile, its length in bytes */
+	SN_ASK_SERVE = 4,	/* text: address.  Answer: the port in bytes */
+};
+
+struct sn_ask {
+	uint32_t op;
+	char text[256];
+};
+
 struct sn_welcome {
 	uint32_t magic;
 	int32_t status;		/* 0 and a descriptor, or a negative errno and none */
-	uint64_t bytes;		/* of the segment */
+	uint64_t bytes;		/* of the segment; for SN_HELLO_ASK see there */
 	uint64_t base_bytes;	/* of what comes before the rings */
 };
 

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * host.h - what the collector inside gets from the program that it runs in, and its one entry.
+ *
+ * Runs in:  the struct is made by control/ in the program, read by the module libsonde-collect.so on
+ *           the collector's thread.  Outside there is no host: the collector is given NULL.
+ * Memory:   the struct, and all that it points to, is the program's and lasts as long as the process.
+ */
+#ifndef SN_SEGMENT_HOST_H
+#define SN_SEGMENT_HOST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/options.h"
+#include "segment/layout.h"
+
+/* Equal in libsonde.so and its module, or the module is not used. */
+#define SN_HOST_STAMP	"0.1.0+4"
+
+/* What the program wants of the collector's thread; written by application threads (release). */
+enum sn_host_stop {
+	SN_HOST_RUN,
+	SN_HOST_PAUSE,		/* return at once; what was sampled is kept for the next run (unshare, setns) */
+	SN_HOST_END,		/* write the file that was asked for, then return */
+};
+
+struct sn_host {
+	uint32_t bytes;				/* sizeof(struct sn_host) of the program */
+	char stamp[32];
+	const struct sn_segment *segment;	/* ring_chunk[] and shared->slots_ready grow */
+	struct sn_options options;		/* strings live as long as the process */
+	char program[4096];			/* path of libsonde.so's `sonde` command, "" when there is none */
+
+	/* Calls back into the program: raw system calls only, any thread. */
+	int (*arm)(int32_t tid);		/* begin to sample a thread of this process that has no slot */
+	void (*set_sampling)(bool on);		/* arm, or disarm, all threads that have a slot */
+
+	uint32_t stop;				/* enum sn_host_stop */
+
+	/* Written by the collector's thread. */
+	uint32_t ready;				/* 1: serving (release); 2: it has returned.  A futex word. */
+	int32_t error;				/* why it returned, 0 or negative errno */
+	char collector[64];			/* the abstract socket that processes of the tree and API calls ask */
+	void *kept;				/* the module's, between SN_HOST_PAUSE and the next run */
+};
+
+/*
+ * Run the collector until host->stop, on a thread that blocks all signals.  Takes an own descriptor
+ * table and own root and working folder first, drops capabilities.  0 or negative errno.
+ */
+typedef int sn_collector_fn(struct sn_host *host);
+#define SN_COLLECTOR_ENTRY	"sn_collector_run"
+int sn_collector_run(struct sn_host *host);
+
+#endif
