@@ -19,6 +19,9 @@
 #define SN_CAS_ACQ_REL(p, expected, v) \
 	__atomic_compare_exchange_n((p), (expected), (v), 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)
 
+/* Between a store and a load of something else, where two threads must not both miss what the other wrote. */
+#define SN_FENCE()		__atomic_thread_fence(__ATOMIC_SEQ_CST)
+
 /*
  * A counter with one writer: a plain add that another process may read at any
  * time without tearing.  Cheaper than a locked add; never use it with two writers.

@@ -3,8 +3,8 @@
  * drain.c - go round the rings of a process.
  *
  * Runs in:  collector, ten times a second, oftener when a ring was found a quarter full.
- * Memory:   once the rings of a process hold a quarter of SONDE_MEMORY, pages are given back as
- *           they are consumed, at the price of faults in the handler.
+ * Memory:   once the rings of a process hold a quarter of SONDE_MEMORY, or inside once a ring has held
+ *           256 KiB, pages are given back as they are consumed, at the price of faults in the handler.
  */
 #include <string.h>
 
@@ -14,6 +14,8 @@
 
 /* A record that stays half written for so long was left by a thread that is gone. */
 #define STUCK_NS (5 * SN_NS_PER_SEC)
+/* Bytes of a ring inside that are kept when its records have passed through them. */
+#define INSIDE_RING_KEPT (256u << 10)
 
 /* The owner left a record half written, or wrote nonsense: go on behind it, at the cost of what lies there. */
 static void
@@ -53,7 +55,10 @@ add_lost(struct sn_process *p, uint32_t slot, uint64_t weight)
 	uint32_t stack = sn_profile_stack(&p->profile, &frame, 1);
 	uint32_t group = sn_profile_group(&p->profile, sl->start_fn, sl->is_main != 0);
 
-	(void)sn_profile_add(&p->profile, stack, SN_NO_LABEL, 0, group == UINT32_MAX ? 0 : group, weight);
+	sn_process_count(p, &(struct sn_seen){
+		.stack = stack, .label = SN_NO_LABEL, .group = group == UINT32_MAX ? 0 : group,
+		.weight = weight, .time_ns = UINT64_MAX,
+	});
 }
 
 /* Samples that found no room keep their weight, as [lost]. */
@@ -67,25 +72,54 @@ take_lost(struct sn_process *p, uint32_t slot)
 
 	if (weight <= v->lost_weight || weight - v->lost_weight > UINT32_MAX)
 		return;
-	add_lost(p, slot, weight - v->lost_weight);
-	p->count.lost += records - v->lost_records;
+	if (p->sampling) {
+		add_lost(p, slot, weight - v->lost_weight);
+		p->count.lost += records - v->lost_records;
+	}
 	v->lost_weight = weight;
 	v->lost_records = records;
+}
+
+/* Slots that were claimed by now.  Inside, the program maps more rings as its threads need them. */
+static void
+find_slots(struct sn_process *p)
+{
+	uint32_t ready = p->seg.nslots;
+
+	if (p->host != NULL) {
+		ready = SN_LOAD_ACQUIRE(&p->seg.shared->slots_ready);
+		if (ready > p->seg.nslots)
+			ready = p->seg.nslots;
+		memcpy(p->seg.ring_chunk, p->host->segment->ring_chunk,
+			(ready + SN_CHUNK_SLOTS - 1) / SN_CHUNK_SLOTS * sizeof(p->seg.ring_chunk[0]));
+	}
+	while (p->slots_used < ready && SN_LOAD_RELAXED(&p->seg.slots[p->slots_used].uses) != 0)
+		p->slots_used++;
+}
+
+/*
+ * Pages of a ring are given back as they are consumed?  Outside when all rings hold too much; inside each
+ * ring may keep what it touches first: the program's memory is counted with ours there.
+ */
+static bool
+gives_back(const struct sn_process *p, uint32_t slot)
+{
+	if (p->host != NULL)
+		return SN_LOAD_RELAXED(&p->seg.slots[slot].head) >= INSIDE_RING_KEPT;
+	return p->ring_touched > p->memory_bound / 4;
 }
 
 uint32_t
 sn_process_drain(struct sn_process *p, uint32_t max_records, uint32_t *fullest)
 {
-	uint64_t high_water = p->memory_bound / 4;
 	uint32_t taken = 0;
 
-	while (p->slots_used < p->seg.nslots && SN_LOAD_RELAXED(&p->seg.slots[p->slots_used].uses) != 0)
-		p->slots_used++;
+	find_slots(p);
 	for (uint32_t n = 0; n < p->slots_used && taken < max_records; n++) {
 		uint32_t i = (p->drain_first + n) % p->slots_used;	/* each has its turn to be first */
 		struct sn_slot *sl = &p->seg.slots[i];
 		uint64_t fill = SN_LOAD_RELAXED(&sl->resv) - SN_LOAD_RELAXED(&sl->head);
-		bool punch = p->ring_touched > high_water;
+		bool punch = gives_back(p, i);
 		struct sn_drain_result res;
 		uint32_t level;
 
@@ -117,7 +151,7 @@ sn_process_drain_last(struct sn_process *p)
 		uint64_t pushed = SN_LOAD_RELAXED(&p->seg.slots[i].pushed_weight);
 		uint64_t taken = p->views[i].taken_weight;
 
-		if (pushed > taken && pushed - taken < UINT32_MAX) {
+		if (p->sampling && pushed > taken && pushed - taken < UINT32_MAX) {
 			add_lost(p, i, pushed - taken);		/* torn, or skipped */
 			p->count.lost++;
 		}

@@ -51,7 +51,11 @@ struct sn_history {
 
 void sn_history_init(struct sn_history *h, uint64_t keep_ns, size_t bound_bytes, uint64_t now_ns);
 void sn_history_free(struct sn_history *h);
-/* Rows come nearly in order of time (rings are drained one after the other).  Out of memory: dropped, counted. */
+/*
+ * Rows come nearly in order of time (rings are drained one after the other).  At the bound the oldest go, pinned
+ * ones too; out of memory: the row is dropped and counted, and spans begin behind it.  With keep 0 and nothing
+ * pinned no row is kept.
+ */
 void sn_history_add(struct sn_history *h, const struct sn_history_row *row);
 /* Let go of what is too old at now_ns; called at each tick. */
 void sn_history_expire(struct sn_history *h, uint64_t now_ns);

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/atomic.h"
@@ -37,7 +38,11 @@ sn_process_new(pid_t pid, const struct sn_options *o, struct sn_images *images)
 	p->memory_bound = (size_t)o->memory;
 	p->began_mono_ns = sn_clock_mono_ns();
 	p->began_real_ns = sn_clock_ns(CLOCK_REALTIME);
+	p->sampling = o->mode != SN_MODE_IDLE && o->kinds != 0;
+	p->was_off = !p->sampling;
 	sn_profile_init(&p->profile, SN_NS_PER_SEC / (uint64_t)o->hz, p->memory_bound / 2);
+	sn_history_init(&p->history, (uint64_t)o->keep, p->memory_bound / 4, p->began_mono_ns);
+	sn_process_first_cut(p);
 	return p;
 }
 
@@ -58,7 +63,7 @@ drop_segment(struct sn_process *p)
 {
 	sn_unwinder_free(p->unwinder);
 	p->unwinder = NULL;
-	if (p->has_segment)
+	if (p->has_segment && p->host == NULL)		/* inside it is the program's own */
 		(void)munmap(p->seg.base, p->seg.bytes);
 	if (p->memfd >= 0)
 		(void)close(p->memfd);
@@ -107,7 +112,7 @@ keep_modules(struct sn_process *p)
 }
 
 static void
-fill_options(struct sn_segment_options *so, const struct sn_options *o)
+fill_options(struct sn_segment_options *so, const struct sn_options *o, bool sampling)
 {
 	*so = (struct sn_segment_options){
 		.period_ns = SN_NS_PER_SEC / (uint64_t)o->hz,
@@ -116,7 +121,7 @@ fill_options(struct sn_segment_options *so, const struct sn_options *o)
 		.signal = (uint32_t)o->signal,
 		.depth = (uint32_t)o->depth,
 		.copy_stack = o->unwind != SN_UNWIND_FP,
-		.idle = o->mode == SN_MODE_IDLE || o->kinds == 0,
+		.idle = !sampling,
 	};
 }
 
@@ -140,19 +145,25 @@ sn_proc_stat(pid_t pid, unsigned field)
 	return value;
 }
 
-static void
-fill_header(struct sn_process *p, struct sn_segment_header *h)
+void
+sn_process_read_exe(struct sn_process *p)
 {
 	char path[32];
 	ssize_t n;
 
+	(void)snprintf(path, sizeof(path), "/proc/%d/exe", (int)p->pid);
+	n = readlink(path, p->exe, sizeof(p->exe) - 1);
+	p->exe[n > 0 ? n : 0] = '\0';
+}
+
+static void
+fill_header(struct sn_process *p, struct sn_segment_header *h)
+{
 	h->pid = p->pid;
 	h->start_time = sn_proc_stat(p->pid, 22);
 	h->mono_ns = sn_clock_mono_ns();
 	h->real_ns = sn_clock_ns(CLOCK_REALTIME);
-	(void)snprintf(path, sizeof(path), "/proc/%d/exe", (int)p->pid);
-	n = readlink(path, p->exe, sizeof(p->exe) - 1);
-	p->exe[n > 0 ? n : 0] = '\0';
+	sn_process_read_exe(p);
 	memcpy(h->exe, p->exe, sizeof(h->exe));
 }
 
@@ -177,7 +188,7 @@ make_segment(struct sn_process *p, const struct sn_options *o, uint32_t nslots)
 	base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, p->memfd, 0);
 	if (base == MAP_FAILED)
 		return -errno;
-	fill_options(&so, o);
+	fill_options(&so, o, p->sampling);
 	sn_segment_format(base, nslots, ring_bytes, cookie, &so);
 	fill_header(p, base);
 	err = sn_segment_open(&p->seg, base, bytes);
@@ -223,13 +234,32 @@ sn_process_begin_image(struct sn_process *p, const struct sn_options *o, uint32_
 	return 0;
 }
 
+/* Inside our thread is one of the process's; after a pause it is another one. */
+static uint64_t
+less_own(struct sn_process *p, uint64_t cpu_ns)
+{
+	pid_t tid = (pid_t)syscall(SYS_gettid);
+	uint64_t own;
+
+	if (tid != p->own_tid) {
+		p->own_before_ns = p->own_ns;
+		p->own_tid = tid;
+	}
+	p->own_ns = p->own_before_ns + sn_clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	own = p->own_ns;
+	return cpu_ns > own ? cpu_ns - own : 0;
+}
+
 uint64_t
 sn_process_read_cpu(struct sn_process *p)
 {
 	uint64_t now = sn_clock_ns(sn_clock_of_process(p->pid));
+	uint64_t less = now;
 
-	if (now > p->cpu_ns)
-		p->cpu_ns = now;
+	if (p->host != NULL)
+		less = less_own(p, now);
+	if (less > p->cpu_ns)
+		p->cpu_ns = less;
 	return now;
 }
 
@@ -283,84 +313,50 @@ sn_process_refresh_modules(struct sn_process *p)
 	return err;
 }
 
-static uint64_t
-count_unreadable(const struct sn_process *p)
+/* The figure that the program's exit hook left, if ours is not of the very end. */
+static void
+take_last_clock(struct sn_process *p)
 {
-	uint64_t n = 0;
+	uint64_t at_exit = SN_LOAD_ACQUIRE(&p->seg.shared->ended) ? p->seg.shared->cpu_at_exit_ns : 0;
 
-	for (uint32_t i = 0; p->modules != NULL && i < p->modules->count; i++)
-		n += p->modules->all[i]->image != NULL && p->modules->all[i]->image->err < 0;
-	return n;
-}
-
-/* One line for every legend, the rest behind '#' for `pprof -comments`. */
-static int
-add_comments(struct sn_process *p, const struct sn_options *o, uint64_t own_cpu_ns)
-{
-	struct sn_profile *prof = &p->profile;
-	const struct sn_counters *c = &p->count;
-	double cpu = p->cpu_ns > 0 ? (double)p->cpu_ns : 1;
-	int err;
-
-	err = sn_profile_comment(prof, "sonde: engine=%s asked=%lldHz effective=%.1fHz signals=%llu lost=%llu "
-		"truncated=%llu unwind_failed=%llu handler=%.3f%% collector=%.2f%%", prof->engine, (long long)o->hz,
-		prof->hz_effective, (unsigned long long)c->samples, (unsigned long long)c->lost,
-		(unsigned long long)c->truncated, (unsigned long long)c->unwind_failed,
-		100.0 * (double)c->handler_ns / cpu, 100.0 * (double)own_cpu_ns / cpu);
-	if (err == 0)
-		err = sn_profile_comment(prof, "# tick=%lluns unwind=%s", (unsigned long long)sn_clock_tick_ns(),
-			o->unwind == SN_UNWIND_FP ? "fp" : "libunwind");
-	/* Kish 1965: unequal weights are worth fewer equal ones.  Ticks come unequal where threads share a CPU. */
-	if (err == 0 && p->weight_squares > 0)
-		err = sn_profile_comment(prof, "# independent=%.0f: equal samples that these are worth, for error bars",
-			(double)p->weights * (double)p->weights / (double)p->weight_squares);
-	if (err == 0)
-		err = sn_profile_comment(prof, "# kernel's CPU time of the process: %.6f s", (double)p->cpu_ns / 1e9);
-#define SN_COUNTER(field, name, what) \
-	if (err == 0) \
-		err = sn_profile_comment(prof, "# %s=%llu: %s", name, (unsigned long long)c->field, what);
-#include "base/counters.def"
-	return err;
+	at_exit -= at_exit > p->own_ns ? p->own_ns : at_exit;
+	if (!p->cpu_is_final && at_exit >= p->cpu_ns && at_exit < INT64_MAX / 2) {
+		p->cpu_ns = at_exit;
+		p->cpu_is_final = true;
+	}
 }
 
 int
 sn_process_finish(struct sn_process *p, const struct sn_options *o, uint64_t own_cpu_ns)
 {
 	struct sn_profile *prof = &p->profile;
-	int64_t rest = 0;
+	struct sn_figures f;
+	int64_t rest;
 	int err;
 
 	p->ended = true;
-	p->ended_mono_ns = sn_clock_mono_ns();
 	if (p->has_segment) {
-		uint64_t at_exit = SN_LOAD_ACQUIRE(&p->seg.shared->ended) ? p->seg.shared->cpu_at_exit_ns : 0;
-
-		if (!p->cpu_is_final && at_exit >= p->cpu_ns && at_exit < INT64_MAX / 2) {
-			p->cpu_ns = at_exit;
-			p->cpu_is_final = true;
-		}
+		take_last_clock(p);
 		if (p->modules->count == 0)
 			(void)sn_process_refresh_modules(p);	/* the main binary is named even without a sample */
 	}
 	end_image(p);
-	if (p->cpu_is_final || p->cpu_ns > p->accounted_ns)
-		rest = (int64_t)p->cpu_ns - (int64_t)p->accounted_ns;
-	else
-		p->cpu_ns = p->accounted_ns;	/* it was gone before we could ask */
+	prof->cpu_ns = sn_process_sampled_cpu(p);
+	if (!p->cpu_is_final && prof->cpu_ns < p->accounted_ns) {
+		p->cpu_ns += p->accounted_ns - prof->cpu_ns;	/* it was gone before we could ask */
+		if (!p->sampling)
+			p->off_since_ns += p->accounted_ns - prof->cpu_ns;
+		prof->cpu_ns = p->accounted_ns;
+	}
+	rest = (int64_t)prof->cpu_ns - (int64_t)p->accounted_ns;
+	p->ended_mono_ns = sn_process_cut(p);
 	err = sn_profile_settle(prof, rest);
-	p->count.stacks_dropped += prof->stacks_dropped;
-	p->count.modules_unreadable = count_unreadable(p);
-
+	p->is_settled = true;
 	prof->time_ns = p->began_real_ns;
 	prof->duration_ns = p->ended_mono_ns - p->began_mono_ns;
-	prof->engine = "timer";
-	prof->hz_asked = (uint32_t)o->hz;
-	prof->cpu_ns = p->cpu_ns;
-	prof->hz_effective = p->cpu_ns > 0 ? (double)p->count.samples * 1e9 / (double)p->cpu_ns : 0;
-	prof->main_module = p->modules != NULL ? sn_modules_main(p->modules) : NULL;
-	if (err == 0)
-		err = add_comments(p, o, own_cpu_ns);
-	return err;
+	sn_process_figures(p, &f);
+	f.own_cpu_ns = own_cpu_ns;
+	return err < 0 ? err : sn_process_describe(p, o, &f, prof);
 }
 
 void
@@ -370,6 +366,9 @@ sn_process_free(struct sn_process *p)
 		return;
 	drop_segment(p);
 	sn_profile_free(&p->profile);
+	sn_history_free(&p->history);
+	free(p->cuts);
+	free(p->told);
 	(void)keep_modules(p);
 	for (uint32_t i = 0; i < p->old_modules_count; i++) {
 		sn_modules_free(p->old_modules[i]);

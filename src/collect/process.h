@@ -40,7 +40,11 @@ struct sn_thread_view {
 	uint64_t start_fn;
 	uint64_t cpu_ns;	/* its CPU clock at the last scan */
 	uint64_t credited_ns;	/* … and what was credited then */
-	uint64_t base_ns;	/* CPU clock when its timer was armed */
+	uint64_t base_ns;	/* CPU clock when it got its slot */
+	int64_t off_cpu_ns, off_credited_ns;	/* of both clocks: from when nothing was to be sampled */
+	/* What was taken of it already: into the sums, into its group, and as [unsampled thread]. */
+	int64_t accounted_ns, residual_ns, blocked_ns;
+	uint64_t unsampled;	/* periods */
 	bool is_main, closed;	/* closed: its residual has been taken */
 	bool refused;		/* no timer */
 	bool blocks_signal;
@@ -60,6 +64,26 @@ struct sn_stray {
 	bool seen;		/* in the scan at hand */
 };
 #define SN_STRAYS_MAX 64
+
+/* The figures of the process at a moment at which rings and clocks were read: spans begin and end there. */
+struct sn_cut {
+	uint64_t time_ns, until_ns;	/* CLOCK_MONOTONIC; nothing changed in between */
+	uint64_t cpu_ns;		/* kernel's figure, less the time without sampling */
+	uint64_t weights, weight_squares;
+	struct sn_counters count;
+};
+
+/* What history has been told of a group. */
+struct sn_told {
+	int64_t residual_ns, blocked_ns;
+};
+
+/* One sample, or what stands for some. */
+struct sn_seen {
+	uint32_t stack, label, group;
+	int32_t tid;
+	uint64_t weight, time_ns;
+};
 
 struct sn_process {
 	pid_t pid;
@@ -93,14 +117,32 @@ struct sn_process {
 	uint32_t depth;
 	uint64_t labels;
 	uint64_t accounted_ns;		/* CPU time of threads that were settled */
-	uint64_t cpu_ns;		/* CPU clock of the process, newest reading */
+	uint64_t cpu_ns;		/* CPU clock of the process, newest reading; inside: less our thread's */
 	bool cpu_is_final;		/* … which was taken after its last instruction, or in its exit hook */
-	size_t memory_bound;
+	size_t memory_bound;		/* half: profile; a quarter: rings, then history; the rest: caches, windows */
 	struct sn_counters count;
 	uint64_t weights, weight_squares;	/* of all samples: how much their number is worth */
 	struct sn_images *file_images;
-	struct sn_history history;
 	struct sn_host *host;		/* NULL: outside */
+	pid_t own_tid;			/* inside: our thread, whose CPU time is not the program's */
+	uint64_t own_ns, own_before_ns;	/* … its clock, and those of the threads that ran us before */
+	bool is_settled;
+
+	/* Sampling on and off. */
+	bool sampling;			/* is wanted */
+	bool was_off;			/* for some time at least */
+	uint64_t off_ns;		/* CPU time of the process while it was not wanted, without the present one */
+	uint64_t off_since_ns;		/* CPU clock when it was last switched off */
+
+	/* Spans. */
+	struct sn_history history;
+	struct sn_cut *cuts;		/* in order of time */
+	uint32_t cut_count, cut_cap;
+	uint64_t newest_row_ns;
+	bool rows_since_cut;
+	struct sn_told *told;		/* of each group */
+	uint32_t told_count;
+	int64_t told_rest_ns;
 	struct sn_process *next;
 };
 
@@ -142,7 +184,8 @@ uint64_t sn_process_mark(struct sn_process *p, const struct sn_options *o);
 
 /*
  * The profile of from_ns < time <= to_ns, settled, with comments as a file has them; of a running or an ended
- * process.
+ * process.  Its ends are moved outwards to where the clocks were read: not at all where sn_process_mark said it,
+ * else by a second or so; out has the span that it covers.
  * own_cpu_ns: CPU that the collector used for this process in that span.  0, -EINVAL or -ENOMEM; free the profile
  * after.
  */
@@ -154,15 +197,18 @@ int sn_process_so_far(struct sn_process *p, const struct sn_options *o, uint64_t
 
 /*
  * SONDE=idle: begin or end sampling.  The clocks of all threads are taken first, so that time without sampling
- * is in no profile.  From outside the program obeys when one of its threads next runs; call sn_process_scan often
- * until
- * sn_process_is_sampling() agrees.
+ * is in no profile; what is used from then on is, if only as [not sampled].  From outside the program obeys when one
+ * of its threads next runs; call sn_process_scan often until sn_process_is_sampling() agrees.
  */
 void sn_process_set_sampling(struct sn_process *p, const struct sn_options *o, bool on);
+/* Does the program do what it is wanted to: sample, or not?  True without a program to ask. */
 bool sn_process_is_sampling(const struct sn_process *p);
 
 /* Inside: the segment is the program's own (host->segment), its pid ours.  0 or -errno. */
 int sn_process_adopt(struct sn_process *p, const struct sn_options *o, struct sn_host *host);
+
+/* The path of the program that this pid runs, into p->exe. */
+void sn_process_read_exe(struct sn_process *p);
 
 /* A number of /proc/PID/stat, fields counted from 1 as in proc(5), from the 4th on; 0 when it is gone. */
 uint64_t sn_proc_stat(pid_t pid, unsigned field);
@@ -189,7 +235,7 @@ struct sn_drain_result {
 
 /*
  * Take up to max_records from one ring, oldest first; wipes them, and with punch gives their pages
- * back.  memfd -1: wipe only.
+ * back: to the memfd, or with -1 to the shared anonymous mapping that the segment then is.
  */
 struct sn_drain_result sn_drain_ring(const struct sn_segment *s, uint32_t slot, uint32_t max_records, int memfd,
 	bool punch, sn_record_fn *fn, void *ctx);
@@ -211,17 +257,55 @@ void sn_process_drain_last(struct sn_process *p);
 /* One sample or thread's end into the profile; ctx is the process. */
 void sn_process_take(void *ctx, uint32_t slot, const struct sn_record *record);
 
+/* A sample, or what stands for some, into the profile and the history.  time_ns: UINT64_MAX is now. */
+void sn_process_count(struct sn_process *p, const struct sn_seen *seen);
+
 /* threads.c */
 
 /* Read the CPU clocks and names of the process's threads, ask for those that have no timer. */
 void sn_process_scan(struct sn_process *p, uint32_t signal);
 /* The name of the thread in the slot, read again now and then. */
 const char *sn_process_comm(struct sn_process *p, uint32_t slot, int32_t tid);
-/* The thread in this view has ended with these figures: settle its residual. */
+/* All clocks are read and skipped: what was used up to here is in no profile. */
+void sn_process_skip_all(struct sn_process *p);
+
+/* account.c */
+
+/* The thread in this view has these figures now: take what is new of its residual. */
+void sn_process_account(struct sn_process *p, struct sn_thread_view *v, uint64_t cpu_ns, uint64_t credited_ns);
+/* What it used since it was last looked at is not to be accounted for. */
+void sn_process_skip(const struct sn_process *p, struct sn_thread_view *v, uint64_t cpu_ns, uint64_t credited_ns);
+/* The thread in this view has ended with these figures: its residual is final. */
 void sn_process_close_thread(struct sn_process *p, struct sn_thread_view *v, uint64_t cpu_ns, uint64_t credited_ns);
 /* All threads of the image end here, by the best figures that there are. */
 void sn_process_close_all(struct sn_process *p);
 /* The view of a slot, made to fit the thread that has it now. */
 struct sn_thread_view *sn_process_view(struct sn_process *p, uint32_t slot);
+
+/* cut.c */
+
+/* All that is known of the process's sums goes into the history, and a span can begin or end here.  The moment. */
+uint64_t sn_process_cut(struct sn_process *p);
+/* Now and then: a cut, so that spans of the past find one near. */
+void sn_process_tick(struct sn_process *p);
+/* Where history begins. */
+void sn_process_first_cut(struct sn_process *p);
+/* The kernel's figure of the process, less the time without sampling. */
+uint64_t sn_process_sampled_cpu(const struct sn_process *p);
+
+/* comments.c */
+
+/* What the comments of a profile say, of its span. */
+struct sn_figures {
+	struct sn_counters count;
+	uint64_t weights, weight_squares;	/* of all samples: how much their number is worth */
+	uint64_t own_cpu_ns;
+	bool is_span;				/* not all since the process's start */
+};
+/* The figures since the start. */
+void sn_process_figures(const struct sn_process *p, struct sn_figures *out);
+/* Fill what every profile of the process has: engine, rates, main module, comments; cpu_ns is set.  0 or -ENOMEM. */
+int sn_process_describe(const struct sn_process *p, const struct sn_options *o, const struct sn_figures *f,
+	struct sn_profile *prof);
 
 #endif

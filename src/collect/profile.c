@@ -443,6 +443,58 @@ sn_profile_init(struct sn_profile *p, uint64_t period_ns, size_t budget_bytes)
 	p->budget_bytes = budget_bytes;
 }
 
+static bool
+copy_array(struct sn_profile *p, void *to, uint32_t *cap, const void *from, uint32_t count, size_t element)
+{
+	void *copy = malloc(count > 0 ? count * element : element);
+
+	if (copy == NULL)
+		return false;
+	if (count > 0)
+		memcpy(copy, from, count * element);
+	if (cap != NULL)
+		*cap = count > 0 ? count : 1;
+	p->held_bytes += count * element;
+	memcpy(to, &copy, sizeof(copy));
+	return true;
+}
+
+static bool
+copy_texts(struct sn_profile *p, char ***list, uint32_t *count, uint32_t *cap, char *const *from, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (append_text(p, list, count, cap, from[i]) == NONE)
+			return false;
+	return true;
+}
+
+int
+sn_profile_copy(struct sn_profile *to, const struct sn_profile *p)
+{
+	*to = *p;
+	to->frames = NULL;
+	to->stacks = NULL;
+	to->frame_ids = to->frame_hash = to->stack_hash = to->row_hash = NULL;
+	to->rows = NULL;
+	to->groups = NULL;
+	to->labels = to->comments = NULL;
+	to->label_count = to->label_cap = to->comment_count = to->comment_cap = 0;
+	to->held_bytes = 0;
+	if (copy_array(to, &to->frames, &to->frame_cap, p->frames, p->frame_count, sizeof(*p->frames)) &&
+	    copy_array(to, &to->stacks, &to->stack_cap, p->stacks, p->stack_count, sizeof(*p->stacks)) &&
+	    copy_array(to, &to->frame_ids, &to->frame_id_cap, p->frame_ids, p->frame_id_count, sizeof(uint32_t)) &&
+	    copy_array(to, &to->rows, &to->row_cap, p->rows, p->row_count, sizeof(*p->rows)) &&
+	    copy_array(to, &to->groups, &to->group_cap, p->groups, p->group_count, sizeof(*p->groups)) &&
+	    copy_array(to, &to->frame_hash, NULL, p->frame_hash, p->frame_hash_size, sizeof(uint32_t)) &&
+	    copy_array(to, &to->stack_hash, NULL, p->stack_hash, p->stack_hash_size, sizeof(uint32_t)) &&
+	    copy_array(to, &to->row_hash, NULL, p->row_hash, p->row_hash_size, sizeof(uint32_t)) &&
+	    copy_texts(to, &to->labels, &to->label_count, &to->label_cap, p->labels, p->label_count) &&
+	    copy_texts(to, &to->comments, &to->comment_count, &to->comment_cap, p->comments, p->comment_count))
+		return 0;
+	sn_profile_free(to);
+	return -ENOMEM;
+}
+
 static void
 free_texts(char **list, uint32_t count)
 {

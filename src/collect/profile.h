@@ -96,6 +96,9 @@ struct sn_profile {
 void sn_profile_init(struct sn_profile *p, uint64_t period_ns, size_t budget_bytes);
 void sn_profile_free(struct sn_profile *p);
 
+/* A copy of its own, but for the modules that frames point to.  0, or -ENOMEM with nothing to free. */
+int sn_profile_copy(struct sn_profile *to, const struct sn_profile *from);
+
 /*
  * Interning; each gives an index, or UINT32_MAX when at the bound or out of memory.  Pseudo frames
  * and the stacks of one pseudo frame are there from the start, so they are never refused.  frames

@@ -62,13 +62,19 @@ copy_record(const uint8_t *from, uint32_t size, struct sn_record *out)
 }
 
 static void
-punch_pages(int memfd, const struct sn_segment *s, const uint8_t *from, uint64_t bytes)
+punch_pages(int memfd, const struct sn_segment *s, uint8_t *from, uint64_t bytes)
 {
-	uint64_t first = ((uint64_t)(from - s->base) + SN_PAGE - 1) & ~(uint64_t)(SN_PAGE - 1);
-	uint64_t last = ((uint64_t)(from - s->base) + bytes) & ~(uint64_t)(SN_PAGE - 1);
+	uint64_t first = ((uintptr_t)from + SN_PAGE - 1) & ~(uintptr_t)(SN_PAGE - 1);
+	uint64_t last = ((uintptr_t)from + bytes) & ~(uintptr_t)(SN_PAGE - 1);
 
-	if (last > first)		/* best effort: the bytes are wiped already */
-		(void)fallocate(memfd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)first, (off_t)(last - first));
+	if (last <= first)
+		return;
+	/* Best effort: the bytes are wiped already. */
+	if (memfd < 0)
+		(void)madvise((void *)(uintptr_t)first, last - first, MADV_REMOVE);
+	else
+		(void)fallocate(memfd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			(off_t)(first - (uintptr_t)s->base), (off_t)(last - first));
 }
 
 struct sn_drain_result
@@ -105,7 +111,7 @@ sn_drain_ring(const struct sn_segment *s, uint32_t slot, uint32_t max_records, i
 			}
 		}
 		memset(at, 0, size);
-		if (punch && memfd >= 0)
+		if (punch)
 			punch_pages(memfd, s, at, size);
 		pos += size;
 		res.consumed += size;

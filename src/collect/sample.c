@@ -148,8 +148,10 @@ take_sample(struct sn_process *p, uint32_t slot, const struct sn_record *r)
 	uint32_t group = sn_profile_group(&p->profile, r->rec.start_fn, (r->rec.flags & SN_REC_IS_MAIN) != 0);
 	uint32_t stack;
 
-	p->count.samples++;
 	p->views[slot].taken_weight += r->rec.weight;
+	if (!p->sampling)
+		return;			/* it came when nobody wanted it any more */
+	p->count.samples++;
 	p->weights += r->rec.weight;
 	p->weight_squares += (uint64_t)r->rec.weight * r->rec.weight;
 	unwind(p, r, &u);
@@ -157,11 +159,16 @@ take_sample(struct sn_process *p, uint32_t slot, const struct sn_record *r)
 	if (stack == UINT32_MAX) {
 		uint32_t frame = sn_profile_frame(&p->profile, 0, NULL, SN_PSEUDO_STACK_DROPPED);
 
-		p->count.stacks_dropped++;
-		stack = sn_profile_stack(&p->profile, &frame, 1);
+		stack = sn_profile_stack(&p->profile, &frame, 1);	/* the profile counts what goes there */
 	}
-	(void)sn_profile_add(&p->profile, stack, label_of(p, slot, r->rec.tid),
-		p->labels & SN_LABEL_THREAD_ID ? r->rec.tid : 0, group == UINT32_MAX ? 0 : group, r->rec.weight);
+	sn_process_count(p, &(struct sn_seen){
+		.stack = stack,
+		.label = label_of(p, slot, r->rec.tid),
+		.tid = p->labels & SN_LABEL_THREAD_ID ? r->rec.tid : 0,
+		.group = group == UINT32_MAX ? 0 : group,
+		.weight = r->rec.weight,
+		.time_ns = r->rec.time_ns,
+	});
 }
 
 static void

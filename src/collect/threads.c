@@ -126,62 +126,6 @@ sn_process_comm(struct sn_process *p, uint32_t slot, int32_t tid)
 	return c->text;
 }
 
-void
-sn_process_close_thread(struct sn_process *p, struct sn_thread_view *v, uint64_t cpu_ns, uint64_t credited_ns)
-{
-	uint32_t g = sn_profile_group(&p->profile, v->start_fn, v->is_main);
-	int64_t r;
-
-	v->closed = true;
-	if (g == UINT32_MAX || cpu_ns > INT64_MAX / 2 || credited_ns > INT64_MAX / 2)
-		return;			/* stays in what no thread accounts for */
-	r = (int64_t)cpu_ns - (int64_t)credited_ns;
-	/* The first image's main thread answers for the loader; a later one's began with an old clock. */
-	if (v->is_main && p->images > 1)
-		r -= (int64_t)v->base_ns;
-	if (v->refused && r > 0) {
-		uint32_t frame = sn_profile_frame(&p->profile, 0, NULL, SN_PSEUDO_UNSAMPLED_THREAD);
-		uint64_t periods = (uint64_t)r / p->profile.period_ns;
-
-		(void)sn_profile_add(&p->profile, sn_profile_stack(&p->profile, &frame, 1), SN_NO_LABEL, 0, g, periods);
-		p->accounted_ns += periods * p->profile.period_ns;
-		return;
-	}
-	p->profile.groups[g].residual_ns += r;
-	if (v->blocks_signal && r > 0)
-		p->profile.groups[g].blocked_ns += r;
-	p->accounted_ns += (uint64_t)((int64_t)credited_ns + r);
-}
-
-struct sn_thread_view *
-sn_process_view(struct sn_process *p, uint32_t slot)
-{
-	const struct sn_slot *sl = &p->seg.slots[slot];
-	struct sn_thread_view *v = &p->views[slot];
-	uint32_t uses = SN_LOAD_RELAXED(&sl->uses);
-	uint32_t state = SN_LOAD_ACQUIRE(&sl->state);
-
-	/* The thread before may still have its last word in the ring: that closes it, not we. */
-	if (v->uses == uses || (v->uses != 0 && !v->closed && v->gone < 2))
-		return v;
-	if (v->uses != 0 && !v->closed)
-		sn_process_close_thread(p, v, v->cpu_ns, v->credited_ns);
-	if (state != SN_SLOT_ARMED && state != SN_SLOT_UNARMED)
-		return v;
-	*v = (struct sn_thread_view){
-		.uses = uses,
-		.tid = SN_LOAD_RELAXED(&sl->tid),
-		.start_fn = SN_LOAD_RELAXED(&sl->start_fn),
-		.is_main = SN_LOAD_RELAXED(&sl->is_main) != 0,
-		.base_ns = SN_LOAD_RELAXED(&sl->cpu_at_arming_ns),
-		.refused = state == SN_SLOT_UNARMED,
-		.lost_weight = v->lost_weight,
-		.lost_records = v->lost_records,
-		.taken_weight = v->taken_weight,
-	};
-	return v;
-}
-
 static void
 wish(struct sn_process *p, enum sn_wish_op op, uint32_t arg)
 {
@@ -213,7 +157,9 @@ scan_slot(struct sn_process *p, uint32_t slot, uint32_t signal)
 	if (v->uses == 0 || v->uses != SN_LOAD_RELAXED(&sl->uses))
 		return;
 	if (v->closed) {
-		if (v->timer_left && SN_LOAD_ACQUIRE(&sl->state) == SN_SLOT_ARMED)
+		uint32_t state = SN_LOAD_ACQUIRE(&sl->state);
+
+		if (v->timer_left && (state == SN_SLOT_ARMED || state == SN_SLOT_IDLE))
 			wish(p, SN_WISH_DISARM, slot);	/* until somebody does it */
 		return;
 	}
@@ -226,11 +172,14 @@ scan_slot(struct sn_process *p, uint32_t slot, uint32_t signal)
 		v->timer_left = true;
 		return;
 	}
-	if (cpu > credited + BLOCKED_NS)
+	if ((int64_t)cpu - v->off_cpu_ns > (int64_t)(credited + BLOCKED_NS) - v->off_credited_ns)
 		v->blocks_signal = has_signal(p, v->tid, "SigBlk", signal);
+	if (SN_LOAD_ACQUIRE(&sl->state) == SN_SLOT_UNARMED)
+		v->refused = true;	/* when sampling began again */
 	v->cpu_ns = cpu;
 	v->credited_ns = credited;
 	v->gone = 0;
+	sn_process_account(p, v, cpu, credited);
 }
 
 static int
@@ -246,17 +195,29 @@ compare_tids(const void *a, const void *b)
  * sleep early.  Nor one without our handler: the pid may run another program by now, which the signal
  * would end.  The handler then finds the wish and arms the timer.
  */
-static void
+static bool
 nudge(const struct sn_process *p, pid_t tid, uint32_t signal)
 {
 	siginfo_t si = { .si_signo = (int)signal, .si_code = SI_QUEUE };
 
 	if (read_state(p, tid) != 'R' || has_signal(p, tid, "SigBlk", signal) || !has_signal(p, tid, "SigCgt", signal))
-		return;
+		return false;
 	si.si_pid = getpid();
 	si.si_uid = getuid();
 	si.si_value.sival_ptr = (void *)(uintptr_t)((uint64_t)p->seg.cookie << 32);
-	(void)syscall(SYS_rt_tgsigqueueinfo, p->pid, tid, (int)signal, &si);
+	return syscall(SYS_rt_tgsigqueueinfo, p->pid, tid, (int)signal, &si) == 0;
+}
+
+static void
+ask_to_arm(struct sn_process *p, pid_t tid, uint32_t signal, bool burns)
+{
+	if (p->host != NULL && p->host->arm != NULL) {
+		(void)p->host->arm(tid);	/* asked again while it has no slot */
+		return;
+	}
+	wish(p, SN_WISH_ARM, (uint32_t)tid);
+	if (burns)
+		(void)nudge(p, tid, signal);
 }
 
 static void
@@ -273,9 +234,7 @@ meet_stray(struct sn_process *p, pid_t tid, uint32_t signal)
 		s->seen = true;
 		/* Seen twice without a slot: not just a thread on its way to attach. */
 		if (read_cpu(p, tid, &cpu) && s->asked < ASK_MAX) {
-			wish(p, SN_WISH_ARM, (uint32_t)tid);
-			if (cpu > s->cpu_ns)
-				nudge(p, tid, signal);
+			ask_to_arm(p, tid, signal, cpu > s->cpu_ns);
 			s->asked++;
 		}
 		s->cpu_ns = cpu;
@@ -322,7 +281,7 @@ scan_strays(struct sn_process *p, uint32_t signal)
 	while (dir != NULL && (e = readdir(dir)) != NULL) {
 		int32_t tid = (int32_t)strtol(e->d_name, NULL, 10);
 
-		if (tid > 0 && bsearch(&tid, known, n, sizeof(*known), compare_tids) == NULL)
+		if (tid > 0 && tid != p->own_tid && bsearch(&tid, known, n, sizeof(*known), compare_tids) == NULL)
 			meet_stray(p, tid, signal);
 	}
 	if (dir != NULL)
@@ -331,38 +290,59 @@ scan_strays(struct sn_process *p, uint32_t signal)
 	free(known);
 }
 
+/* The program is to begin or end sampling, and has not done so yet: a thread that runs our handler will. */
+static void
+urge(struct sn_process *p, uint32_t signal)
+{
+	struct sn_segment_wishes *w = p->seg.wishes;
+
+	SN_STORE_RELEASE(&w->sampling, p->sampling ? 1u : 0u);
+	if (p->host != NULL && p->host->set_sampling != NULL) {
+		p->host->set_sampling(p->sampling);
+		return;
+	}
+	SN_STORE_RELEASE(&w->posted, w->posted + 1);
+	if (p->ended || !same_pid_namespace(p))
+		return;			/* its timers, if it has any, bring it there */
+	for (uint32_t i = 0; i < p->slots_used; i++) {
+		const struct sn_slot *sl = &p->seg.slots[i];
+
+		if (SN_LOAD_ACQUIRE(&sl->state) == SN_SLOT_IDLE && nudge(p, SN_LOAD_RELAXED(&sl->tid), signal))
+			return;
+	}
+}
+
 void
 sn_process_scan(struct sn_process *p, uint32_t signal)
 {
 	if (!p->has_segment)
 		return;
 	(void)sn_process_read_cpu(p);
-	if (!same_pid_namespace(p))
-		return;
-	for (uint32_t i = 0; i < p->slots_used; i++)
-		scan_slot(p, i, signal);
-	if (!p->ended && !p->seg.header->options.idle)
-		scan_strays(p, signal);
+	if (!sn_process_is_sampling(p))
+		urge(p, signal);
+	if (p->sampling && same_pid_namespace(p)) {
+		for (uint32_t i = 0; i < p->slots_used; i++)
+			scan_slot(p, i, signal);
+		if (!p->ended)
+			scan_strays(p, signal);
+	}
+	sn_process_tick(p);
 }
 
 void
-sn_process_close_all(struct sn_process *p)
+sn_process_skip_all(struct sn_process *p)
 {
 	for (uint32_t i = 0; i < p->slots_used; i++) {
-		const struct sn_slot *sl = &p->seg.slots[i];
-		struct sn_thread_view *v;
-		uint64_t credited = SN_LOAD_RELAXED(&sl->credited_ns);
+		struct sn_slot *sl = &p->seg.slots[i];
+		struct sn_thread_view *v = &p->views[i];
+		uint64_t cpu = 0;
 
-		p->views[i].gone = 2;	/* all rings are drained: no last word is left */
+		if (v->uses != SN_LOAD_RELAXED(&sl->uses))
+			v->gone = 2;		/* the rings were drained: no last word of the one before is left */
 		v = sn_process_view(p, i);
-		if (v->uses == 0 || v->uses != SN_LOAD_RELAXED(&sl->uses) || v->closed)
+		if (v->uses == 0 || v->closed || v->uses != SN_LOAD_RELAXED(&sl->uses))
 			continue;
-		/* What it was credited since the last scan is the best guess of what it used since. */
-		if (credited < v->credited_ns)
-			credited = v->credited_ns;
-		/* Never scanned: its clock began where it was armed. */
-		if (v->cpu_ns == 0 && !v->refused && v->is_main)
-			v->cpu_ns = v->base_ns;
-		sn_process_close_thread(p, v, v->cpu_ns + (credited - v->credited_ns), credited);
+		if (!same_pid_namespace(p) || read_cpu(p, v->tid, &cpu))
+			sn_process_skip(p, v, cpu, SN_LOAD_RELAXED(&sl->credited_ns));
 	}
 }

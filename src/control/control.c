@@ -247,8 +247,7 @@ join(const char *socket)
 	if (err < 0)
 		return err;
 	go_live(false);
-	if (!control.state.options.idle)
-		sn_threads_adopt(&control.state, (pid_t)sn_syscall0(SYS_gettid));
+	sn_threads_adopt(&control.state, (pid_t)sn_syscall0(SYS_gettid));
 	return 0;
 }
 

@@ -80,6 +80,13 @@ push_frames(const struct sn_live_state *live, uint32_t slot, uint32_t weight, ui
 	return true;
 }
 
+/* Not: a late signal, of a thread that is gone or is not sampled now. */
+static bool
+has_timer(uint32_t state)
+{
+	return state == SN_SLOT_ARMED || state == SN_SLOT_ARMING || state == SN_SLOT_DISARMING;
+}
+
 void
 sn_cpu_tick(const struct sn_live_state *live, uint32_t slot, int overrun, const ucontext_t *uc)
 {
@@ -89,7 +96,7 @@ sn_cpu_tick(const struct sn_live_state *live, uint32_t slot, int overrun, const 
 	uint64_t took;
 	bool pushed;
 
-	if (SN_LOAD_RELAXED(&sl->state) != SN_SLOT_ARMED)
+	if (!has_timer(SN_LOAD_RELAXED(&sl->state)))
 		return;
 	if (ticks > TICKS_MAX)
 		ticks = TICKS_MAX;

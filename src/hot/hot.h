@@ -42,14 +42,25 @@ uint32_t sn_slot_claim(const struct sn_segment *s) SN_HOT;
 void sn_slot_release(const struct sn_segment *s, uint32_t slot) SN_HOT;
 
 /*
- * Start the CPU-clock timer of thread tid, whose samples go to the slot: state ARMED, or UNARMED and
- * counted when the kernel refuses it.  0 or -errno.  Raw system calls: from any thread of the process.
+ * Start the CPU-clock timer of thread tid, whose samples go to the slot (just claimed): state ARMED, or UNARMED
+ * and counted when the kernel refuses it.  0 or -errno.  Raw system calls: from any thread of the process.
  */
 int sn_timer_arm(const struct sn_live_state *live, uint32_t slot, pid_t tid) SN_HOT;
-void sn_timer_disarm(const struct sn_segment *s, uint32_t slot) SN_HOT;
+/* The same if the program is being sampled now; else the slot is IDLE until it is.  0 or -errno. */
+int sn_slot_begin(const struct sn_live_state *live, uint32_t slot, pid_t tid) SN_HOT;
+/* A slot for a thread of this process that has none, and begin.  0, -EEXIST: it has one, -ENOSPC, or -errno. */
+int sn_slot_adopt(const struct sn_live_state *live, pid_t tid) SN_HOT;
+/* The owner ends: its timer goes, its last record is pushed, its slot is free again. */
+void sn_slot_leave(const struct sn_segment *s, uint32_t slot) SN_HOT;
+
+/* wish.c */
 
 /* Do what the collector asked for (arm a thread that bypassed pthread_create, drop a dead one's timer). */
 void sn_wishes_obey(const struct sn_live_state *live) SN_HOT;
+/* Arm or disarm all threads that have a slot, until that is what the word `sampling` says; by any thread. */
+void sn_sampling_obey(const struct sn_live_state *live) SN_HOT;
+/* One slot of them.  Nothing is done when another thread is at it: that one looks at the word again. */
+void sn_slot_follow(const struct sn_live_state *live, uint32_t slot, bool on) SN_HOT;
 
 /* cpu.c */
 

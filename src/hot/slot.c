@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * slot.c - who owns which slot, the slot's timer, and the collector's wishes.
+ * slot.c - who owns which slot, and the slot's timer.
  *
- * Runs in:  thread start and exit, and the handler (wishes only: system calls, but not on
+ * Runs in:  thread start and exit, and the handler (for a wish only: system calls, but not on
  *           the common path).
  * Memory:   slots lie in the segment; one that is released is used again at once.
  * When full: a thread that finds no slot is not sampled, and counted.
@@ -86,8 +86,9 @@ sn_slot_release(const struct sn_segment *s, uint32_t slot)
 		((head & ~(TAG_ONE - 1)) + TAG_ONE) | (slot + 1)));
 }
 
-int
-sn_timer_arm(const struct sn_live_state *live, uint32_t slot, pid_t tid)
+/* The slot is ARMING, and ours: make its timer run.  0 or -errno. */
+static int
+start_timer(const struct sn_live_state *live, uint32_t slot)
 {
 	const struct sn_segment *s = &live->segment;
 	struct sn_slot *sl = &s->slots[slot];
@@ -102,34 +103,88 @@ sn_timer_arm(const struct sn_live_state *live, uint32_t slot, pid_t tid)
 		.it_value.tv_nsec = 1,
 		.it_interval = { (time_t)(tick / SN_NS_PER_SEC), (long)(tick % SN_NS_PER_SEC) },
 	};
+	uint32_t arming = SN_SLOT_ARMING;
 	int id = -1;
 	long err;
 
-	ev._sigev_un._tid = tid;
-	sl->tid = tid;
-	sl->cpu_at_arming_ns = sn_clock_ns(sn_clock_of_thread(tid));
-	err = sn_syscall3(SYS_timer_create, sn_clock_of_thread(tid), &ev, &id);
+	ev._sigev_un._tid = sl->tid;
+	err = sn_syscall3(SYS_timer_create, sn_clock_of_thread(sl->tid), &ev, &id);
 	if (err == 0) {
 		sl->timer_id = id;
-		SN_STORE_RELEASE(&sl->state, SN_SLOT_ARMED);	/* before the first signal can come */
 		err = sn_syscall4(SYS_timer_settime, id, 0, &when, NULL);
 		if (err < 0)
 			(void)sn_syscall1(SYS_timer_delete, id);
 	}
-	if (err < 0) {
-		SN_STORE_RELEASE(&sl->state, SN_SLOT_UNARMED);
+	if (err < 0)
 		(void)SN_ADD_RELAXED(&s->shared->timers_refused, 1);
+	if (!SN_CAS_ACQ_REL(&sl->state, &arming, err < 0 ? SN_SLOT_UNARMED : SN_SLOT_ARMED)) {
+		if (err == 0)
+			(void)sn_syscall1(SYS_timer_delete, id);
+		sn_slot_release(s, slot);	/* its thread has left meanwhile */
 	}
 	return (int)err;
 }
 
-void
-sn_timer_disarm(const struct sn_segment *s, uint32_t slot)
+/* What is known of the thread in the slot before any timer. */
+static void
+settle_in(struct sn_slot *sl, pid_t tid)
+{
+	sl->tid = tid;
+	sl->cpu_at_arming_ns = sn_clock_ns(sn_clock_of_thread(tid));
+}
+
+int
+sn_timer_arm(const struct sn_live_state *live, uint32_t slot, pid_t tid)
+{
+	struct sn_slot *sl = &live->segment.slots[slot];
+
+	settle_in(sl, tid);
+	SN_STORE_RELEASE(&sl->state, SN_SLOT_ARMING);	/* before the first signal can come */
+	return start_timer(live, slot);
+}
+
+static void
+stop_timer(const struct sn_segment *s, uint32_t slot)
 {
 	struct sn_slot *sl = &s->slots[slot];
+	uint32_t disarming = SN_SLOT_DISARMING;
 
-	if (SN_LOAD_RELAXED(&sl->state) == SN_SLOT_ARMED)
-		(void)sn_syscall1(SYS_timer_delete, sl->timer_id);
+	(void)sn_syscall1(SYS_timer_delete, sl->timer_id);
+	if (!SN_CAS_ACQ_REL(&sl->state, &disarming, SN_SLOT_IDLE))
+		sn_slot_release(s, slot);
+}
+
+void
+sn_slot_follow(const struct sn_live_state *live, uint32_t slot, bool on)
+{
+	struct sn_slot *sl = &live->segment.slots[slot];
+	uint32_t state = on ? SN_SLOT_IDLE : SN_SLOT_ARMED;
+
+	if (!SN_CAS_ACQ_REL(&sl->state, &state, on ? SN_SLOT_ARMING : SN_SLOT_DISARMING))
+		return;
+	if (on)
+		(void)start_timer(live, slot);		/* refused: counted there */
+	else
+		stop_timer(&live->segment, slot);
+}
+
+int
+sn_slot_begin(const struct sn_live_state *live, uint32_t slot, pid_t tid)
+{
+	const struct sn_segment *s = &live->segment;
+	bool on = SN_LOAD_ACQUIRE(&s->wishes->sampling) != 0;
+	int err = 0;
+
+	if (on) {
+		err = sn_timer_arm(live, slot, tid);
+	} else {
+		settle_in(&s->slots[slot], tid);
+		SN_STORE_RELEASE(&s->slots[slot].state, SN_SLOT_IDLE);
+	}
+	SN_FENCE();		/* who obeys the word at this moment sees our state, or we its word */
+	if ((SN_LOAD_ACQUIRE(&s->wishes->sampling) != 0) != on)
+		sn_slot_follow(live, slot, !on);
+	return err;
 }
 
 /* A thread that has a slot already, or is on its way to one, must not be credited twice. */
@@ -145,37 +200,46 @@ has_slot(const struct sn_segment *s, int32_t tid)
 	return false;
 }
 
-static void
-obey(const struct sn_live_state *live, uint32_t op, uint32_t arg)
+int
+sn_slot_adopt(const struct sn_live_state *live, pid_t tid)
 {
 	const struct sn_segment *s = &live->segment;
 	uint32_t slot;
+	int err;
 
-	if (op == SN_WISH_ARM && !has_slot(s, (int32_t)arg)) {
-		slot = sn_slot_claim(s);
-		if (slot != SN_NO_SLOT && sn_timer_arm(live, slot, (pid_t)arg) == -EINVAL)
-			sn_slot_release(s, slot);	/* not a thread of ours, or no more */
-	} else if (op == SN_WISH_DISARM && arg < s->nslots) {
-		pid_t tid = s->slots[arg].tid;
-
-		if (sn_syscall3(SYS_tgkill, sn_syscall0(SYS_getpid), tid, 0) == -ESRCH) {
-			sn_timer_disarm(s, arg);
-			sn_slot_release(s, arg);
-		}
-	}
+	if (has_slot(s, tid))
+		return -EEXIST;
+	slot = sn_slot_claim(s);
+	if (slot == SN_NO_SLOT)
+		return -ENOSPC;
+	err = sn_slot_begin(live, slot, tid);
+	if (err == -EINVAL)
+		sn_slot_release(s, slot);	/* not a thread of ours, or no more */
+	return err;
 }
 
 void
-sn_wishes_obey(const struct sn_live_state *live)
+sn_slot_leave(const struct sn_segment *s, uint32_t slot)
 {
-	struct sn_segment_wishes *w = live->segment.wishes;
-	uint32_t posted = SN_LOAD_ACQUIRE(&w->posted);
+	struct sn_slot *sl = &s->slots[slot];
+	uint32_t state = SN_LOAD_ACQUIRE(&sl->state);
+	bool told = false, busy;
 
-	for (unsigned i = 0; i < SN_WISHES; i++) {
-		uint64_t wish = SN_LOAD_RELAXED(&w->wish[i]);
-
-		if (wish != 0 && SN_CAS_ACQ_REL(&w->wish[i], &wish, 0))
-			obey(live, (uint32_t)(wish >> 32), (uint32_t)wish);
-	}
-	SN_STORE_RELAXED(&live->segment.shared->wishes_done, posted);
+	/* Each round that fails does so because another thread has finished what it did to the slot. */
+	do {
+		if (state == SN_SLOT_FREE || state == SN_SLOT_LEFT)
+			return;
+		busy = state == SN_SLOT_ARMING || state == SN_SLOT_DISARMING;
+		if (busy && !told) {
+			sn_cpu_thread_exit(s, slot);	/* now: after the CAS the slot may be another's */
+			told = true;
+		}
+	} while (!SN_CAS_ACQ_REL(&sl->state, &state, busy ? SN_SLOT_LEFT : SN_SLOT_DISARMING));
+	if (busy)
+		return;
+	if (state == SN_SLOT_ARMED)
+		(void)sn_syscall1(SYS_timer_delete, sl->timer_id);
+	if (!told)
+		sn_cpu_thread_exit(s, slot);
+	sn_slot_release(s, slot);
 }

@@ -56,6 +56,8 @@ sn_segment_format(void *base, uint32_t nslots, uint32_t ring_bytes, uint32_t coo
 	h->maps_bytes = SN_MAPS_BYTES;
 	h->cookie = cookie;
 	h->options = *options;
+	((struct sn_segment_wishes *)((uint8_t *)base + o.wish))->sampling = !options->idle;
+	((struct sn_segment_shared *)((uint8_t *)base + o.shared))->sampling_obeyed = !options->idle;
 	SN_STORE_RELEASE(&h->magic, SN_SEGMENT_MAGIC);
 }
 

@@ -21,7 +21,7 @@
 #include <stdint.h>
 
 #define SN_SEGMENT_MAGIC	0x31656e646e6f7373ull	/* "ssndnde1": any one number will do */
-#define SN_SEGMENT_VERSION	1u
+#define SN_SEGMENT_VERSION	2u
 #define SN_PAGE			4096u
 
 #define SN_SLOTS_DEFAULT	1024u
@@ -43,7 +43,7 @@ struct sn_segment_options {
 	uint32_t signal;
 	uint32_t depth;
 	uint32_t copy_stack;		/* 1: records carry registers and stack; 0: frame pointers */
-	uint32_t idle;			/* 1: arm nothing */
+	uint32_t idle;			/* 1: arm nothing until the word `sampling` says so */
 	uint32_t reserved;
 };
 
@@ -79,6 +79,8 @@ struct sn_segment_shared {
 	uint32_t maps_exit_generation;
 	uint32_t ended;			/* an exit hook ran */
 	uint64_t cpu_at_exit_ns;	/* CPU clock of the process in that hook */
+	uint32_t sampling_obeyed;	/* the word `sampling` as the program last made it true (release) */
+	uint32_t reserved;
 };
 
 /* What the collector asks: arm a timer for a thread that has none, or drop the timer of a dead one. */
@@ -86,15 +88,23 @@ enum sn_wish_op { SN_WISH_NONE, SN_WISH_ARM, SN_WISH_DISARM };
 
 struct sn_segment_wishes {
 	uint32_t posted;		/* sequence of the newest wish (release) */
-	uint32_t reserved;
+	uint32_t sampling;		/* 1: threads that have a slot are to be armed; 0: none (release) */
 	uint64_t wish[SN_WISHES];	/* op << 32 | tid, at sequence % SN_WISHES; taken by swapping in 0 */
 };
 
+/*
+ * Who moves a slot out of ARMED, IDLE or UNARMED (by a CAS) owns its timer until it stores the next state.  An
+ * owner thread that ends while another thread is at its timer sets LEFT: that one then cleans up.
+ */
 enum sn_slot_state {
 	SN_SLOT_FREE,			/* in the list of free slots */
 	SN_SLOT_CLAIMED,		/* a thread is on its way */
 	SN_SLOT_ARMED,			/* its timer runs */
 	SN_SLOT_UNARMED,		/* owned by a thread whose timer was refused */
+	SN_SLOT_IDLE,			/* owned by a thread that is not to be sampled now: no timer */
+	SN_SLOT_ARMING,			/* somebody is making its timer */
+	SN_SLOT_DISARMING,		/* … is deleting it */
+	SN_SLOT_LEFT,			/* … and finds its thread gone when that is done */
 };
 
 /*
@@ -110,7 +120,7 @@ struct sn_slot {
 	uint32_t is_main;
 	uint64_t start_fn;		/* where the thread began */
 	uint64_t stack_lo, stack_hi;	/* bounds of its stack; 0, 0 unknown */
-	uint64_t cpu_at_arming_ns;
+	uint64_t cpu_at_arming_ns;	/* its CPU clock when it got this slot; stays when it is armed again */
 	uint64_t acc_ns;		/* credited time not yet in a sample; survives the thread */
 	uint64_t credited_ns;		/* of this thread */
 	uint64_t signals;		/* these four: since the segment began */

@@ -28,18 +28,12 @@ sn_thread_attach(const struct sn_live_state *live, uint32_t slot, uint64_t start
 	sl->stack_lo = lo;
 	sl->stack_hi = hi;
 	sl->is_main = is_main;
-	if (live->options.idle) {
-		SN_STORE_RELAXED(&sl->tid, (int32_t)sn_syscall0(SYS_gettid));
-		return;
-	}
 	let_signal_through(live->options.signal);
-	(void)sn_timer_arm(live, slot, (pid_t)sn_syscall0(SYS_gettid));	/* refused: counted there */
+	(void)sn_slot_begin(live, slot, (pid_t)sn_syscall0(SYS_gettid));	/* refused: counted there */
 }
 
 void
 sn_thread_detach(const struct sn_live_state *live, uint32_t slot)
 {
-	sn_timer_disarm(&live->segment, slot);
-	sn_cpu_thread_exit(&live->segment, slot);
-	sn_slot_release(&live->segment, slot);
+	sn_slot_leave(&live->segment, slot);
 }

@@ -14,9 +14,9 @@
 /* cpu_timer.c */
 
 /*
- * The calling thread begins to be sampled into its slot (claimed before).  start_fn: where it
- * began; [lo, hi): its stack.  Also lets our signal through, if the thread inherited a mask
- * that blocks it.
+ * The calling thread begins to be sampled into its slot (claimed before), at once or when sampling begins.
+ * start_fn: where it began; [lo, hi): its stack.  Also lets our signal through, if the thread inherited a
+ * mask that blocks it.
  */
 void sn_thread_attach(const struct sn_live_state *live, uint32_t slot, uint64_t start_fn, uint64_t lo, uint64_t hi,
 	bool is_main);
@@ -31,5 +31,12 @@ void sn_thread_detach(const struct sn_live_state *live, uint32_t slot);
  * From outside such a thread only its CPU clock is known: no start function, no bounds.
  */
 void sn_threads_adopt(const struct sn_live_state *live, pid_t self);
+
+/* For the collector inside (struct sn_host); raw system calls, callable from any thread. */
+
+/* Begin to sample a thread that has no slot.  0, -EEXIST: it has one, -ENOSPC, or -errno. */
+int sn_threads_arm(const struct sn_live_state *live, pid_t tid);
+/* Arm, or disarm, all threads that have a slot; those that attach later follow. */
+void sn_threads_set_sampling(const struct sn_live_state *live, bool on);
 
 #endif

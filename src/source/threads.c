@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * threads.c - the threads that were there before us.
+ * threads.c - the threads that were there before us, and what the collector inside wants of all.
  *
- * Runs in:  the constructor.  /proc/self/task is read with getdents64, without opendir: no
- *           allocation before the program's own allocator is ready.
+ * Runs in:  the constructor; sn_threads_arm and sn_threads_set_sampling on any thread.
+ * Memory:   /proc/self/task is read with getdents64, without opendir: no allocation before the
+ *           program's own allocator is ready.
  */
 #include <fcntl.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/atomic.h"
 #include "base/syscall.h"
 #include "source/source.h"
 
@@ -36,7 +38,7 @@ adopt(const struct sn_live_state *live, pid_t tid)
 	uint32_t slot = sn_slot_claim(&live->segment);
 
 	if (slot != SN_NO_SLOT)
-		(void)sn_timer_arm(live, slot, tid);		/* refused: counted there */
+		(void)sn_slot_begin(live, slot, tid);		/* refused: counted there */
 }
 
 void
@@ -59,4 +61,17 @@ sn_threads_adopt(const struct sn_live_state *live, pid_t self)
 		}
 	}
 	(void)sn_syscall1(SYS_close, fd);
+}
+
+int
+sn_threads_arm(const struct sn_live_state *live, pid_t tid)
+{
+	return sn_slot_adopt(live, tid);
+}
+
+void
+sn_threads_set_sampling(const struct sn_live_state *live, bool on)
+{
+	SN_STORE_RELEASE(&live->segment.wishes->sampling, on ? 1u : 0u);
+	sn_sampling_obey(live);
 }

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * sampling.c - sampling on and off, and the segment of the program that we run in.
+ *
+ * Runs in:  collector.
+ * Exact:    when sampling ends, all that was used up to then is accounted for; when it begins, all clocks are
+ *           read and skipped, so that no time in between is in any sum.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/atomic.h"
+#include "base/clock.h"
+#include "collect/process.h"
+
+bool
+sn_process_is_sampling(const struct sn_process *p)
+{
+	return !p->has_segment || (SN_LOAD_ACQUIRE(&p->seg.shared->sampling_obeyed) != 0) == p->sampling;
+}
+
+void
+sn_process_set_sampling(struct sn_process *p, const struct sn_options *o, bool on)
+{
+	uint32_t fullest = 0;
+
+	if (p->sampling == on || p->ended)
+		return;
+	if (on) {
+		if (p->has_segment)
+			(void)sn_process_drain(p, UINT32_MAX, &fullest);
+		(void)sn_process_read_cpu(p);
+		sn_process_skip_all(p);
+		if (p->cpu_ns > p->off_since_ns)
+			p->off_ns += p->cpu_ns - p->off_since_ns;
+		p->sampling = true;
+	} else {
+		(void)sn_process_mark(p, o);
+		p->off_since_ns = p->cpu_ns;
+		p->sampling = false;
+		p->was_off = true;
+	}
+	sn_process_scan(p, (uint32_t)o->signal);	/* the wish, and a nudge */
+	(void)sn_process_cut(p);
+}
+
+int
+sn_process_adopt(struct sn_process *p, const struct sn_options *o, struct sn_host *host)
+{
+	(void)o;
+	if (host->segment == NULL || p->has_segment)
+		return -EINVAL;
+	p->modules = calloc(1, sizeof(*p->modules));
+	p->views = calloc(host->segment->nslots, sizeof(*p->views));
+	if (p->modules == NULL || p->views == NULL)
+		return -ENOMEM;
+	sn_modules_init(p->modules, p->file_images, p->pid);
+	p->samples_before = p->count.samples;
+	p->generation = UINT32_MAX;		/* the first sample fetches the maps */
+	p->unwinder = sn_unwinder_new(p->modules);
+	if (p->unwinder == NULL)
+		return -ENOMEM;
+	p->seg = *host->segment;
+	p->host = host;
+	p->has_segment = true;
+	p->own_tid = (pid_t)syscall(SYS_gettid);
+	sn_process_read_exe(p);
+	p->images++;
+	return 0;
+}
