@@ -14,6 +14,9 @@ static const struct {
 	const char *help;
 } commands[] = {
 	{ "run", cmd_run, "start a program, sample it, write a pprof profile" },
+	{ "fetch", cmd_fetch, "ask a running program for a profile" },
+	{ "ps", cmd_ps, "list the programs that are being profiled" },
+	{ "check", cmd_check, "say what profiling can do on this machine" },
 };
 
 static void

@@ -7,8 +7,9 @@
 
 #include <stddef.h>
 
-/* Exit statuses of our own, as env(1) and timeout(1) have them. */
+/* Exit statuses of our own, as env(1) and timeout(1) have them; 1 is for the commands that start no program. */
 enum {
+	SN_EXIT_FAILED = 1,
 	SN_EXIT_USAGE = 2,
 	SN_EXIT_CANNOT = 125,		/* sonde itself failed */
 	SN_EXIT_NOT_EXECUTABLE = 126,
@@ -17,6 +18,10 @@ enum {
 
 /* sonde run …; argv[0] is "run".  The exit status; may instead die by the command's signal. */
 int cmd_run(int argc, char **argv);
+/* sonde fetch, sonde ps, sonde check: 0, SN_EXIT_FAILED or SN_EXIT_USAGE, with a line on stderr. */
+int cmd_fetch(int argc, char **argv);
+int cmd_ps(int argc, char **argv);
+int cmd_check(int argc, char **argv);
 
 /* program.c: can this program be profiled by a preloaded library? */
 

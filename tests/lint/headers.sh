@@ -10,7 +10,7 @@ headers=0
 while IFS= read -r f; do
 	headers=$((headers + 1))
 	printf '#include "%s"\n#include "%s"\n' "$f" "$f" >"$T/h.c"
-	"${cc[@]}" -std=gnu17 -D_GNU_SOURCE -Wall -Wextra -Werror -Wno-unused-function -fsyntax-only -I"$SN_SRC/src" -I"$SN_BUILD" "${libs[@]}" "$T/h.c" 2>"$T/err" ||
+	"${cc[@]}" -std=gnu17 -D_GNU_SOURCE -Wall -Wextra -Werror -Wno-unused-function -fsyntax-only -I"$SN_SRC/src" -I"$SN_SRC" -I"$SN_BUILD" "${libs[@]}" "$T/h.c" 2>"$T/err" ||
 		wrong "$f does not compile alone: $(head -3 "$T/err")"
 done < <(find "$SN_SRC/src" "$SN_SRC/tools" -name '*.h' | sort)
 verdict "$headers" "headers"
