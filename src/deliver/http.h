@@ -5,8 +5,8 @@
  * Runs in:  the collector's event loop (libevent's evhttp).
  * Memory:   a request belongs to the server until it is answered or its client has gone; the route
  *           must not touch it after sn_request_reply() or after its gone function was called.
- * When full: connections beyond SN_HTTP_CONNECTIONS are closed at once; answers that clients do not
- *           take are closed at their deadline.
+ * When full: beyond SN_HTTP_CONNECTIONS the one that has waited longest for a request is closed, or the new one if
+ *           all have one; answers that clients do not take are closed at their deadline.
  */
 #ifndef SN_DELIVER_HTTP_H
 #define SN_DELIVER_HTTP_H
@@ -36,7 +36,13 @@ enum sn_method { SN_GET, SN_HEAD, SN_POST, SN_OTHER_METHOD };
 typedef void sn_http_route(void *ctx, void *tag, struct sn_request *r);
 
 struct sn_http *sn_http_new(struct event_base *base, sn_http_route *route, void *ctx);
-void sn_http_free(struct sn_http *h);	/* closes all; gone functions are called */
+/* Closes all; gone functions are called.  Not from within a route. */
+void sn_http_free(struct sn_http *h);
+/*
+ * In a forked child that goes on without exec: close the descriptors, so that no client waits for it should the
+ * collector die.  The parent's event loop does not notice; the child must not use h any more.
+ */
+void sn_http_close_in_child(const struct sn_http *h);
 
 /* An address as SONDE_HTTP may have it (DESIGN §8). */
 struct sn_address {
@@ -46,9 +52,11 @@ struct sn_address {
 };
 
 /* Who may ask on TCP beyond loopback. */
+#define SN_TOKEN_MIN	8
+#define SN_TOKEN_MAX	512
 struct sn_tokens {
 	bool is_open;		/* the word `none`: everybody */
-	char **token;
+	char **token;		/* each in SN_TOKEN_MAX + 1 bytes, the rest of them 0 */
 	size_t count;
 };
 
@@ -64,22 +72,26 @@ int sn_address_parse(const char *text, struct sn_address *a, char *why, size_t w
  * -errno with a line in why.
  */
 int sn_tokens_read(const char *path, struct sn_tokens *t, char *why, size_t why_size);
+/* The same of what such a file holds; names no token in why. */
+int sn_tokens_parse(const char *data, size_t len, struct sn_tokens *t, char *why, size_t why_size);
+int sn_tokens_copy(struct sn_tokens *to, const struct sn_tokens *from);
+/* Is the value of an Authorization header `Bearer` and one of them?  The time taken does not depend on them. */
+bool sn_tokens_admit(const struct sn_tokens *t, const char *authorization);
 void sn_tokens_free(struct sn_tokens *t);
 
 /*
  * Listen on TCP.  tokens NULL: only a loopback address is taken (-EACCES else).  Requests on loopback without
- * tokens must
- * have a Host of localhost or an IP literal (403: DNS rebinding).  With tokens: 401 with WWW-Authenticate, in
- * constant time.
- * *port: the one in force.  0 or -errno (-EADDRINUSE …).  The tokens are copied.
+ * tokens, or with `none`, must have a Host of localhost or an IP literal (403: DNS rebinding).  With tokens: 401
+ * with WWW-Authenticate, in constant time.  *port: the one in force.  0 or -errno (-EADDRINUSE …).  The tokens are
+ * copied.
  */
 int sn_http_listen_tcp(struct sn_http *h, const struct sn_address *a, const struct sn_tokens *tokens, void *tag,
 	uint16_t *port);
 
 /*
- * Serve a listening Unix socket (ours from now on); peers must be of uid `owner`, our effective uid or root
- * (SO_PEERCRED).
- * Returns a handle to end it by, NULL when out of memory.
+ * Serve a listening Unix socket (ours from now on, closed also on failure); peers must be of uid `owner`, our
+ * effective uid or root (SO_PEERCRED), others are closed at once.  Returns a handle to end it by, NULL when out of
+ * memory.
  */
 struct sn_http_listener;
 struct sn_http_listener *sn_http_listen_fd(struct sn_http *h, int fd, uid_t owner, void *tag);
@@ -96,15 +108,15 @@ const char *sn_request_authorization(const struct sn_request *r);	/* "" when the
 
 /*
  * The answer comes later: the deadline becomes now + seconds + SN_HTTP_SLACK_S, and gone(arg) is called at once
- * when the
- * client has left or the deadline has passed; the request is then no more.
+ * when the client has left or the deadline has passed; the request is then no more.  May be called again, with
+ * another time or function.  A client that has only shut down its writing side counts as gone.
  */
 void sn_request_hold(struct sn_request *r, double seconds, void (*gone)(void *arg), void *arg);
 
 /*
  * Answer, once.  type: of the content.  filename: NULL, or for `Content-Disposition: attachment`.  The bytes are
- * copied.
- * Every answer has X-Content-Type-Options: nosniff and Content-Length; HEAD sends headers alone.
+ * copied.  Every answer has X-Content-Type-Options: nosniff and Content-Length; HEAD sends headers alone.  (Of what
+ * is no request at all, evhttp itself says 400 or 413 in HTML, without nosniff.)
  */
 void sn_request_reply(struct sn_request *r, int status, const char *type, const char *filename, const void *data,
 	size_t len);
