@@ -3,7 +3,8 @@
 # options.awk - put the options and counters of tables.h into a page.
 # usage: awk -v version=V -f options.awk TABLES PAGE.in
 #
-# In the page: @VERSION@, and lines @RUN_OPTIONS@ (flags), @VARIABLES@, @COUNTERS@.
+# In the page: @VERSION@, and lines @RUN_OPTIONS@ (flags), @VARIABLES@, @FIELDS@ (of struct
+# profiler_options), @COUNTERS@.
 
 function unquote(s) {
 	gsub(/"[ \t]+"/, "", s)		# strings that the compiler would join
@@ -58,7 +59,7 @@ FNR == 1 {
 			sub(/^option /, "", f[2])
 			var[n] = unquote(f[2]); flag[n] = unquote(f[3]); chr[n] = f[4]; type[n] = unquote(f[5])
 			def[n] = unquote(f[6]); least[n] = f[7] + 0; most[n] = f[8] + 0
-			arg[n] = unquote(f[10]); help[n] = unquote(f[11]); more[n] = unquote(f[12])
+			arg[n] = unquote(f[10]); help[n] = unquote(f[11]); more[n] = unquote(f[12]); field[n] = unquote(f[13])
 			gsub(/[ \t']/, "", chr[n])
 		} else if (f[2] ~ /^counter /) {
 			c++
@@ -90,6 +91,30 @@ FNR == 1 {
 		print ".It Ev " var[i]
 		print "Values:\n.Ar " arg[i] " ."
 		body(i)
+	}
+	next
+}
+
+/^@FIELDS@$/ {
+	for (i = 1; i <= n; i++) {
+		ctype = "const char *"
+		about = def[i] == "" ? "" : "NULL is\n.Ql " escape(def[i]) " ."
+		if (type[i] == "NUMBER") {
+			ctype = "unsigned "
+			about = range(i) "\n0 is " def[i] "."
+		} else if (type[i] == "SIZE") {
+			ctype = "unsigned long long "
+			about = "In bytes, from " least[i] / 1048576 " MiB to " most[i] / 1048576 " MiB.\n0 is " def[i] "."
+		} else if (type[i] == "SIGNAL") {
+			ctype = "int "
+			about = "0 is " def[i] "."
+		} else if (type[i] == "DURATION") {
+			about = range(i) "\n" about
+		}
+		print ".It Fa \"" ctype field[i] "\" Pq Ev " var[i]
+		print escape(toupper(substr(help[i], 1, 1)) substr(help[i], 2)) "."
+		if (about != "")
+			print about
 	}
 	next
 }

@@ -3,7 +3,7 @@
  * tables.h - the tables of src/base as lines for options.awk; only ever preprocessed.
  */
 #define SN_OPTION(field, var, flag, chr, TYPE, def, min, max, choices, arg, help, more) \
-	@option var @ flag @ chr @ TYPE @ def @ min @ max @ choices @ arg @ help @ more @end
+	@option var @ flag @ chr @ TYPE @ def @ min @ max @ choices @ arg @ help @ more @ field @end
 #include "base/options.def"
 #define SN_COUNTER(field, name, what) @counter name @ what @end
 #define SN_SYMBOL_COUNTER SN_COUNTER
