@@ -10,103 +10,23 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
-#include <string.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <sys/un.h>
 
 #include "base/atomic.h"
+#include "base/clock.h"
 #include "base/syscall.h"
 #include "control/control.h"
-#include "segment/handshake.h"
+#include "control/exchange.h"
 
-/* What the collector's welcome carried. */
-struct offer {
-	struct sn_welcome welcome;
-	int fd;
-};
+#define WAIT_NS		SN_NS_PER_SEC
 
-/* A name in the abstract name space is free for anyone once the collector is gone: look who answers. */
-static bool
-is_ours(long fd)
-{
-	struct ucred peer = { 0 };
-	socklen_t len = sizeof(peer);
-
-	if (sn_syscall5(SYS_getsockopt, fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
-		return false;
-	return peer.uid == 0 || peer.uid == (uid_t)sn_syscall0(SYS_getuid) ||
-	    peer.uid == (uid_t)sn_syscall0(SYS_geteuid);
-}
-
+/* Ask, and insist on a descriptor, which the caller closes. */
 static long
-open_socket(const char *name)
+ask(const char *name, const struct sn_hello *hello, struct sn_offer *o)
 {
-	struct sockaddr_un to = { .sun_family = AF_UNIX };
-	struct timeval second = { .tv_sec = 1 };
-	size_t len = strlen(name);
-	long fd, err;
+	long err = sn_exchange(name, hello, sizeof(*hello), WAIT_NS, o);
 
-	if (len == 0 || len >= sizeof(to.sun_path))
-		return -EINVAL;
-	memcpy(to.sun_path + 1, name, len);
-	fd = sn_syscall3(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return fd;
-	(void)sn_syscall5(SYS_setsockopt, fd, SOL_SOCKET, SO_SNDTIMEO, &second, sizeof(second));
-	(void)sn_syscall5(SYS_setsockopt, fd, SOL_SOCKET, SO_RCVTIMEO, &second, sizeof(second));
-	err = sn_syscall3(SYS_connect, fd, &to, offsetof(struct sockaddr_un, sun_path) + 1 + len);
-	if (err == 0 && !is_ours(fd))
-		err = -EPERM;
-	if (err < 0) {
-		(void)sn_syscall1(SYS_close, fd);
-		return err;
-	}
-	return fd;
-}
-
-static long
-receive(long fd, struct offer *o)
-{
-	union {
-		char bytes[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} control = { 0 };
-	struct iovec iov = { &o->welcome, sizeof(o->welcome) };
-	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control),
-	};
-	struct cmsghdr *c;
-	long n = sn_syscall3(SYS_recvmsg, fd, &msg, MSG_CMSG_CLOEXEC);
-
-	o->fd = -1;
-	if (n < 0)
-		return n == -EAGAIN ? -ETIMEDOUT : n;
-	c = CMSG_FIRSTHDR(&msg);
-	if (c != NULL && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
-	    c->cmsg_len == CMSG_LEN(sizeof(int)))
-		memcpy(&o->fd, CMSG_DATA(c), sizeof(int));
-	if (n != sizeof(o->welcome) || o->welcome.magic != SN_HELLO_MAGIC)
-		return -EPROTO;
-	if (o->welcome.status < 0)
-		return o->welcome.status;
-	return o->fd < 0 ? -EPROTO : 0;
-}
-
-static long
-exchange(const char *name, const struct sn_hello *hello, struct offer *o)
-{
-	long fd = open_socket(name);
-	long err;
-
-	o->fd = -1;
-	if (fd < 0)
-		return fd;
-	err = sn_syscall6(SYS_sendto, fd, (long)hello, sizeof(*hello), MSG_NOSIGNAL, 0, 0);
-	err = err == sizeof(*hello) ? receive(fd, o) : err < 0 ? err : -EPROTO;
-	(void)sn_syscall1(SYS_close, fd);
-	return err;
+	return err == 0 && o->fd < 0 ? -EPROTO : err;
 }
 
 /* Map a part of the segment.  Negative errno, or its address. */
@@ -142,7 +62,7 @@ map_chunk(int fd, struct sn_segment *s, uint32_t n)
 }
 
 static int
-map_segment(const struct offer *o, struct sn_segment *out)
+map_segment(const struct sn_offer *o, struct sn_segment *out)
 {
 	uint64_t bytes = o->welcome.base_bytes;
 	long at = map_part(o->fd, 0, bytes);
@@ -171,10 +91,10 @@ sn_connect(const char *name, uint32_t kind, uint64_t parent_cookie, struct sn_se
 
 	/* Where address space is short (ulimit -v), fewer slots do. */
 	for (uint32_t slots = 0;; slots = slots == 0 ? 64 : slots == 64 ? 4 : 1) {
-		struct offer o;
+		struct sn_offer o;
 
 		hello.max_slots = slots;
-		err = exchange(name, &hello, &o);
+		err = ask(name, &hello, &o);
 		if (err == 0)
 			err = map_segment(&o, out);
 		if (o.fd >= 0)
@@ -194,12 +114,12 @@ sn_connect_more(const char *name, struct sn_segment *s)
 		.cookie = s->cookie,
 	};
 	uint32_t ready = SN_LOAD_RELAXED(&s->shared->slots_ready);
-	struct offer o;
+	struct sn_offer o;
 	long err;
 
 	if (ready >= s->nslots)
 		return -ENOSPC;
-	err = exchange(name, &hello, &o);
+	err = ask(name, &hello, &o);
 	if (err == 0)
 		err = map_chunk(o.fd, s, ready / SN_CHUNK_SLOTS);
 	if (o.fd >= 0)

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/options.h"
 #include "hot/live.h"
 
 /* connect.c: raw system calls only, so that it can run in the child of a fork. */
@@ -36,6 +37,37 @@ void sn_control_start(char **argv, char **envp);
 typedef int sn_create_fn(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
 int sn_control_create_thread(sn_create_fn *real, pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *),
 	void *arg);
+
+/* inside: the collector as a thread of this process */
+
+/*
+ * Begin to be profiled by a collector inside.  The strings of o must live until sn_control_join() has returned.  0;
+ * -EALREADY when sampling, also when a collector outside has us; -ENOTSUP; -errno.
+ */
+int sn_control_begin(const struct sn_options *o);
+/* The collector inside was asked to stop: wait until its thread has ended.  0 or -errno. */
+int sn_control_join(void);
+bool sn_control_is_inside(void);
+/* Abstract socket of the collector to ask, inside or outside; "" when there is none. */
+const char *sn_control_collector(void);
+
+/* ask.c */
+
+/*
+ * One call of the API to the collector (enum sn_ask_op), at most 10 s.  value, fd: what the answer carries, may be
+ * NULL; *fd is -1 or the caller's.  0; -ENOTCONN nobody collects; -ETIMEDOUT; -E2BIG text is too long; else what
+ * the collector says.
+ */
+#define SN_ASK_WAIT_NS	(10 * 1000000000ull)
+int sn_control_ask(uint32_t op, const char *text, uint64_t *value, int *fd);
+
+/* api.c */
+
+/*
+ * From the constructor: keep the SONDE_* of the environment for profiler_start(), which must not look again: programs
+ * write over theirs.
+ */
+void sn_api_keep_environment(char *const *envp);
 
 /* signals.c */
 

@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -17,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/shield.h"
 #include "deliver/file.h"
 
 #define PROBE_BYTES	4096		/* what a disk must still take before we begin */
@@ -142,41 +142,6 @@ sn_file_name(const char *pattern, const struct sn_file_words *w, char *out, size
 
 /* ---- files ---- */
 
-/* Signals that a write of ours may raise, which are nobody else's business. */
-struct shield {
-	sigset_t signals, mask, pending;
-};
-
-static void
-raise_shield(struct shield *s)
-{
-	(void)sigemptyset(&s->signals);
-	(void)sigaddset(&s->signals, SIGXFSZ);
-	(void)sigaddset(&s->signals, SIGPIPE);
-	(void)pthread_sigmask(SIG_BLOCK, &s->signals, &s->mask);
-	(void)sigpending(&s->pending);
-}
-
-/* Take back what we raised, but not what was pending before us; then the mask is as it was. */
-static void
-lower_shield(const struct shield *s)
-{
-	static const int numbers[] = { SIGXFSZ, SIGPIPE };
-	const struct timespec now = { 0 };
-
-	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
-		sigset_t one;
-
-		if (sigismember(&s->pending, numbers[i]) == 1)
-			continue;
-		(void)sigemptyset(&one);
-		(void)sigaddset(&one, numbers[i]);
-		while (sigtimedwait(&one, NULL, &now) < 0 && errno == EINTR)
-			;
-	}
-	(void)pthread_sigmask(SIG_SETMASK, &s->mask, NULL);
-}
-
 /*
  * May something of this name be replaced?  Renaming over /dev/null or /dev/stdout would take them
  * away from everybody, over a link would cut it: only regular files are replaced.
@@ -292,16 +257,16 @@ sn_file_check(const char *path)
 {
 	static const char probe[PROBE_BYTES];
 	char part[PATH_MAX];
-	struct shield shield;
+	struct sn_shield shield;
 	int err = check_target(path);
 
 	if (err < 0)
 		return err;
-	raise_shield(&shield);
+	sn_shield_raise(&shield);
 	err = write_temporary(path, probe, sizeof(probe), part, sizeof(part));
 	if (err == 0 && unlink(part) < 0)
 		err = -errno;
-	lower_shield(&shield);
+	sn_shield_lower(&shield);
 	return err;
 }
 
@@ -309,17 +274,17 @@ int
 sn_file_write(const char *path, const void *data, size_t len)
 {
 	char part[PATH_MAX];
-	struct shield shield;
+	struct sn_shield shield;
 	int err = check_target(path);
 
 	if (err < 0)
 		return err;
-	raise_shield(&shield);
+	sn_shield_raise(&shield);
 	err = write_temporary(path, data, len, part, sizeof(part));
 	if (err == 0 && rename(part, path) < 0) {
 		err = -errno;
 		(void)unlink(part);	/* best effort; err is the news */
 	}
-	lower_shield(&shield);
+	sn_shield_lower(&shield);
 	return err;
 }

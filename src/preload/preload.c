@@ -12,6 +12,7 @@ begin(int argc, char **argv, char **envp)
 {
 	(void)argc;
 	sn_preload_resolve();
+	sn_api_keep_environment(envp);
 	sn_control_start(argv, envp);
 }
 
