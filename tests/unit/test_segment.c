@@ -5,9 +5,13 @@
 #include <check.h>
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/atomic.h"
 #include "hot/hot.h"
@@ -162,6 +166,163 @@ START_TEST(claim_by_many_threads_never_gives_a_slot_twice)
 }
 END_TEST
 
+/* Timers that the process has, as the kernel says; -1 where it does not. */
+static int
+count_timers(void)
+{
+	FILE *f = fopen("/proc/self/timers", "r");
+	char line[256];
+	int n = 0;
+
+	if (f == NULL)
+		return -1;
+	while (fgets(line, sizeof(line), f) != NULL)
+		n += strncmp(line, "ID:", 3) == 0;
+	(void)fclose(f);
+	return n;
+}
+
+static struct sn_live_state live;
+
+static void
+go_live(bool idle)
+{
+	struct sn_segment_options o = {
+		.period_ns = 10000000, .tick_ns = 4000000, .hz = 100, .signal = SIGPROF, .idle = idle,
+	};
+
+	ck_assert_ptr_ne(signal(SIGPROF, SIG_IGN), SIG_ERR);
+	memset(base, 0, bytes);
+	sn_segment_format(base, NSLOTS, SN_RING_FRAMES, 77, &o);
+	ck_assert_int_eq(sn_segment_open(&seg, base, bytes), 0);
+	sn_segment_fill_free_list(&seg);
+	live = (struct sn_live_state){ .segment = seg, .options = o };
+}
+
+static void
+want(bool on)
+{
+	SN_STORE_RELEASE(&seg.wishes->sampling, on ? 1u : 0u);
+	SN_STORE_RELEASE(&seg.wishes->posted, seg.wishes->posted + 1);
+}
+
+START_TEST(idle_slot_has_a_timer_only_while_sampling_is_wanted)
+{
+	pid_t tid = (pid_t)syscall(SYS_gettid);
+	uint32_t slot;
+
+	go_live(true);
+	slot = sn_slot_claim(&seg);
+	ck_assert_int_eq(sn_slot_begin(&live, slot, tid), 0);
+	ck_assert_uint_eq(seg.slots[slot].state, SN_SLOT_IDLE);
+	ck_assert_int_le(count_timers(), 0);
+	want(true);
+	sn_wishes_obey(&live);
+	ck_assert_uint_eq(seg.slots[slot].state, SN_SLOT_ARMED);
+	ck_assert_uint_eq(seg.shared->sampling_obeyed, 1);
+	ck_assert_int_ne(count_timers(), 0);
+	want(false);
+	sn_wishes_obey(&live);
+	ck_assert_uint_eq(seg.slots[slot].state, SN_SLOT_IDLE);
+	ck_assert_int_le(count_timers(), 0);
+	sn_slot_leave(&seg, slot);
+	ck_assert_uint_eq(seg.slots[slot].state, SN_SLOT_FREE);
+}
+END_TEST
+
+START_TEST(clock_of_a_slot_stays_when_it_is_armed_again)
+{
+	uint32_t slot;
+	uint64_t was;
+
+	go_live(true);
+	slot = sn_slot_claim(&seg);
+	ck_assert_int_eq(sn_slot_begin(&live, slot, (pid_t)syscall(SYS_gettid)), 0);
+	was = seg.slots[slot].cpu_at_arming_ns;
+	ck_assert_uint_gt(was, 0);
+	want(true);
+	sn_wishes_obey(&live);
+	ck_assert_uint_eq(seg.slots[slot].cpu_at_arming_ns, was);	/* the base of a later program's main thread */
+	sn_slot_leave(&seg, slot);
+	ck_assert_int_le(count_timers(), 0);
+}
+END_TEST
+
+START_TEST(who_leaves_while_another_thread_is_at_its_timer_leaves_the_rest_to_it)
+{
+	uint32_t slot;
+
+	go_live(false);
+	slot = sn_slot_claim(&seg);
+	seg.slots[slot].tid = (int32_t)syscall(SYS_gettid);
+	seg.slots[slot].state = SN_SLOT_ARMING;
+	sn_slot_leave(&seg, slot);
+	ck_assert_uint_eq(seg.slots[slot].state, SN_SLOT_LEFT);
+	ck_assert_uint_gt(seg.slots[slot].resv, 0);		/* its last word is said */
+	sn_slot_leave(&seg, slot);				/* twice is once */
+	ck_assert_uint_eq(seg.slots[slot].state, SN_SLOT_LEFT);
+}
+END_TEST
+
+static bool stop_toggling;
+
+static void *
+toggle(void *arg)
+{
+	(void)arg;
+	for (uint32_t i = 0; !SN_LOAD_ACQUIRE(&stop_toggling); i++) {
+		want(i % 2 == 0);
+		sn_wishes_obey(&live);
+	}
+	return NULL;
+}
+
+static void *
+come_and_go(void *arg)
+{
+	pid_t tid = (pid_t)syscall(SYS_gettid);
+
+	(void)arg;
+	for (int i = 0; i < 3000; i++) {
+		uint32_t slot = sn_slot_claim(&seg);
+
+		if (slot == SN_NO_SLOT)
+			continue;
+		(void)sn_slot_begin(&live, slot, tid);
+		sn_wishes_obey(&live);			/* as a handler on this thread would */
+		sn_slot_leave(&seg, slot);
+		/* its last words are read, or the ring is full */
+		SN_STORE_RELEASE(&seg.slots[slot].head, SN_LOAD_RELAXED(&seg.slots[slot].resv));
+	}
+	return NULL;
+}
+
+START_TEST(threads_that_come_and_go_while_sampling_is_switched_leave_no_timer_and_no_slot)
+{
+	pthread_t t[3], switcher[2];
+
+	go_live(true);
+	stop_toggling = false;
+	for (int i = 0; i < 2; i++)
+		ck_assert_int_eq(pthread_create(&switcher[i], NULL, toggle, NULL), 0);
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(pthread_create(&t[i], NULL, come_and_go, NULL), 0);
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(pthread_join(t[i], NULL), 0);
+	SN_STORE_RELEASE(&stop_toggling, true);
+	for (int i = 0; i < 2; i++)
+		ck_assert_int_eq(pthread_join(switcher[i], NULL), 0);
+	for (uint32_t i = 0; i < NSLOTS; i++)
+		ck_assert_uint_eq(seg.slots[i].state, SN_SLOT_FREE);
+	ck_assert_int_le(count_timers(), 0);
+	ck_assert_uint_eq(seg.shared->timers_refused, 0);
+	/* each can be had again, once */
+	for (uint32_t i = 0; i < NSLOTS; i++)
+		ck_assert_uint_ne(sn_slot_claim(&seg), SN_NO_SLOT);
+	ck_assert_uint_eq(sn_slot_claim(&seg), SN_NO_SLOT);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -179,6 +340,10 @@ main(void)
 	tcase_add_test(tc, release_makes_slot_free_and_keeps_its_accumulator);
 	tcase_add_test(tc, claim_first_use_starts_accumulator_below_one_period);
 	tcase_add_test(tc, claim_by_many_threads_never_gives_a_slot_twice);
+	tcase_add_test(tc, idle_slot_has_a_timer_only_while_sampling_is_wanted);
+	tcase_add_test(tc, clock_of_a_slot_stays_when_it_is_armed_again);
+	tcase_add_test(tc, who_leaves_while_another_thread_is_at_its_timer_leaves_the_rest_to_it);
+	tcase_add_test(tc, threads_that_come_and_go_while_sampling_is_switched_leave_no_timer_and_no_slot);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
