@@ -16,6 +16,7 @@
 
 #define CUTS_MAX	2048u
 #define CUTS_KEPT	512u		/* … in SONDE_KEEP */
+#define RECORDS_A_TICK	2000		/* then others have their turn */
 
 uint64_t
 sn_process_sampled_cpu(const struct sn_process *p)
@@ -218,7 +219,8 @@ sn_process_tick(struct sn_process *p)
 		return;
 	if (p->history.keep_ns == 0 && p->history.pinned_ns == 0)
 		return;			/* nobody will ask */
-	(void)sn_process_drain(p, UINT32_MAX, &fullest);
+	if (p->has_segment)		/* what is left comes behind the cut */
+		(void)sn_process_drain(p, RECORDS_A_TICK, &fullest);
 	(void)sn_process_read_cpu(p);
 	(void)sn_process_cut(p);
 }

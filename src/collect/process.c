@@ -41,7 +41,7 @@ sn_process_new(pid_t pid, const struct sn_options *o, struct sn_images *images)
 	p->sampling = o->mode != SN_MODE_IDLE && o->kinds != 0;
 	p->was_off = !p->sampling;
 	sn_profile_init(&p->profile, SN_NS_PER_SEC / (uint64_t)o->hz, p->memory_bound / 2);
-	sn_history_init(&p->history, (uint64_t)o->keep, p->memory_bound / 4, p->began_mono_ns);
+	sn_history_init(&p->history, (uint64_t)o->keep, p->memory_bound / 8, p->began_mono_ns);
 	sn_process_first_cut(p);
 	return p;
 }

@@ -119,7 +119,7 @@ struct sn_process {
 	uint64_t accounted_ns;		/* CPU time of threads that were settled */
 	uint64_t cpu_ns;		/* CPU clock of the process, newest reading; inside: less our thread's */
 	bool cpu_is_final;		/* … which was taken after its last instruction, or in its exit hook */
-	size_t memory_bound;		/* half: profile; a quarter: rings, then history; the rest: caches, windows */
+	size_t memory_bound;		/* half: profile, a quarter: rings, an eighth: history, an eighth: a window */
 	struct sn_counters count;
 	uint64_t weights, weight_squares;	/* of all samples: how much their number is worth */
 	struct sn_images *file_images;

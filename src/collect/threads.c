@@ -59,6 +59,10 @@ read_cpu(const struct sn_process *p, int32_t tid, uint64_t *cpu_ns)
 {
 	char text[128];
 
+	if (p->host != NULL) {
+		*cpu_ns = sn_clock_ns(sn_clock_of_thread(tid));	/* our own process's: no file is needed */
+		return *cpu_ns > 0;
+	}
 	if (read_task(p->pid, tid, "schedstat", text, sizeof(text)) <= 0)
 		return false;
 	*cpu_ns = strtoull(text, NULL, 10);

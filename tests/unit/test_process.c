@@ -5,12 +5,15 @@
  */
 #include <check.h>
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/atomic.h"
+#include "base/clock.h"
 #include "collect/process.h"
 #include "hot/hot.h"
 
@@ -231,6 +234,200 @@ START_TEST(second_image_of_a_process_does_not_count_the_clock_of_the_first)
 }
 END_TEST
 
+/* Inside: the segment is the program's own, and its rings are mapped as they are needed. */
+#define INSIDE_SLOTS 32u
+static struct sn_segment own;
+static struct sn_host host;
+
+static void
+begin_inside(void)
+{
+	struct sn_segment_options so = { .period_ns = 10 * MS, .tick_ns = 4 * MS, .hz = 100, .copy_stack = 1 };
+	uint64_t bytes = sn_segment_size(INSIDE_SLOTS, SN_RING_COPY);
+	void *base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	ck_assert_ptr_ne(base, MAP_FAILED);
+	sn_segment_format(base, INSIDE_SLOTS, SN_RING_COPY, 77, &so);
+	ck_assert_int_eq(sn_segment_open(&own, base, bytes), 0);
+	own.ring_chunk[1] = NULL;		/* not needed yet */
+	own.shared->pid_inside = (uint64_t)getpid();
+	sn_segment_fill_free_list(&own);
+	host = (struct sn_host){ .segment = &own };
+	sn_process_free(p);
+	p = sn_process_new(getpid(), &options, &images);
+	ck_assert_int_eq(sn_process_adopt(p, &options, &host), 0);
+	ck_assert_int_eq(p->memfd, -1);
+}
+
+static void
+push_copies(uint32_t slot, int count)
+{
+	for (int i = 0; i < count; i++) {
+		uint32_t more = sizeof(struct sn_regs) + 15000;
+		uint64_t word;
+		struct sn_rec *r = sn_ring_reserve(&own, slot, (uint32_t)sizeof(*r) + more, &word);
+
+		ck_assert_ptr_nonnull(r);
+		*r = (struct sn_rec){
+			.word = word | SN_REC_BUSY, .kind = SN_REC_STACK, .weight = 1, .stack_bytes = 15000,
+			.tid = own.slots[slot].tid, .time_ns = 1,
+		};
+		memset(r + 1, 0x55, more);
+		sn_ring_publish(r, word);
+		own.slots[slot].pushed_weight++;
+	}
+}
+
+static size_t
+resident(const struct sn_segment *s, uint32_t slot)
+{
+	static unsigned char in[SN_RING_COPY / SN_PAGE];
+	size_t n = 0;
+
+	ck_assert_int_eq(mincore(sn_segment_ring(s, slot), SN_RING_COPY, in), 0);
+	for (size_t i = 0; i < sizeof(in); i++)
+		n += in[i] & 1;
+	return n * SN_PAGE;
+}
+
+START_TEST(ring_inside_gives_its_pages_back)
+{
+	uint32_t slot;
+
+	begin_inside();
+	slot = sn_slot_claim(&own);
+	own.slots[slot].tid = 900001;
+	SN_STORE_RELEASE(&own.slots[slot].state, SN_SLOT_ARMED);
+	for (int lap = 0; lap < 40; lap++) {
+		push_copies(slot, 10);
+		drain();
+	}
+	ck_assert_uint_eq(p->count.samples, 400);
+	ck_assert_uint_eq(p->count.bad_records, 0);
+	/* 6 MB went through it */
+	ck_assert_uint_le(resident(&own, slot), 640 << 10);
+	push_copies(slot, 10);			/* what was given back is written again, whole */
+	drain();
+	ck_assert_uint_eq(p->count.samples, 410);
+}
+END_TEST
+
+START_TEST(rings_that_the_program_maps_later_are_read)
+{
+	uint32_t slot;
+
+	begin_inside();
+	for (int i = 0; i < 16; i++)
+		ck_assert_uint_lt(sn_slot_claim(&own), 16);
+	ck_assert_uint_eq(sn_slot_claim(&own), SN_NO_SLOT);
+	drain();
+	ck_assert_uint_eq(p->slots_used, 16);
+	own.ring_chunk[1] = own.base + own.rings_off + 16ull * SN_RING_COPY;
+	SN_STORE_RELEASE(&own.shared->slots_ready, INSIDE_SLOTS);
+	slot = sn_slot_claim(&own);
+	ck_assert_uint_eq(slot, 16);
+	push_copies(slot, 3);
+	drain();
+	ck_assert_uint_eq(p->count.samples, 3);
+}
+END_TEST
+
+START_TEST(segment_of_the_program_stays_when_we_go)
+{
+	begin_inside();
+	ck_assert_int_eq(sn_process_finish(p, &options, 0), 0);
+	ck_assert_uint_eq(own.header->nslots, INSIDE_SLOTS);	/* still mapped */
+	own.slots[0].uses = 1;
+}
+END_TEST
+
+static int32_t armed_tid;
+static int sampling_calls;
+
+static int
+note_arm(int32_t tid)
+{
+	armed_tid = tid;
+	return 0;
+}
+
+static void
+note_sampling(bool on)
+{
+	(void)on;
+	sampling_calls++;
+	SN_STORE_RELEASE(&own.shared->sampling_obeyed, on ? 1u : 0u);
+}
+
+static void *
+wait_for_end(void *arg)
+{
+	int *tid = arg;
+
+	SN_STORE_RELEASE(tid, (int)syscall(SYS_gettid));
+	while (SN_LOAD_ACQUIRE(tid) != 0)
+		(void)usleep(1000);
+	return NULL;
+}
+
+START_TEST(inside_the_program_is_asked_directly)
+{
+	int tid = 0, was;
+	pthread_t t;
+
+	begin_inside();
+	host.arm = note_arm;
+	host.set_sampling = note_sampling;
+	ck_assert_int_eq(pthread_create(&t, NULL, wait_for_end, &tid), 0);
+	while ((was = SN_LOAD_ACQUIRE(&tid)) == 0)
+		(void)usleep(1000);
+	sn_process_scan(p, 27);
+	sn_process_scan(p, 27);
+	ck_assert_int_eq(armed_tid, was);	/* the one without a slot, and not our own thread */
+	sn_process_set_sampling(p, &options, false);
+	ck_assert(sn_process_is_sampling(p));
+	ck_assert_int_eq(sampling_calls, 1);
+	ck_assert_uint_eq(own.wishes->sampling, 0);
+	SN_STORE_RELEASE(&tid, 0);
+	ck_assert_int_eq(pthread_join(t, NULL), 0);
+}
+END_TEST
+
+START_TEST(cpu_time_of_our_thread_inside_is_not_the_programs)
+{
+	volatile uint64_t x = 0;
+	uint64_t began, all;
+
+	begin_inside();
+	began = sn_clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	while (sn_clock_ns(CLOCK_THREAD_CPUTIME_ID) < began + 100 * MS)
+		x++;
+	all = sn_process_read_cpu(p);
+	ck_assert_uint_gt(all, 100 * MS);
+	ck_assert_uint_le(p->cpu_ns, all - 100 * MS);
+}
+END_TEST
+
+START_TEST(sums_are_the_same_however_often_a_thread_is_looked_at)
+{
+	for (uint32_t looks = 0; looks < 4; looks++) {
+		struct sn_thread_view v = { .tid = 900001, .start_fn = 0x1000 + looks };
+		uint64_t before = p->accounted_ns;
+
+		for (uint32_t i = 0; i < looks; i++) {
+			v.blocks_signal = i % 2 == 0;
+			sn_process_account(p, &v, (i * 37 + 5) * MS, (i * 29 + 8) * MS);
+		}
+		v.blocks_signal = true;
+		sn_process_close_thread(p, &v, 215 * MS + 7, 200 * MS);
+		ck_assert_int_eq(residual_of(0x1000 + looks), 15 * MS + 7);
+		ck_assert_int_eq(p->profile.groups[sn_profile_group(&p->profile, 0x1000 + looks, false)].blocked_ns,
+			15 * MS + 7);
+		ck_assert_uint_eq(p->accounted_ns - before, 215 * MS + 7);
+	}
+}
+END_TEST
+
 int
 main(void)
 {
@@ -250,6 +447,12 @@ main(void)
 	tcase_add_test(tc, hostile_clocks_are_left_out_of_the_sums);
 	tcase_add_test(tc, torn_slots_and_rings_never_crash_the_collector);
 	tcase_add_test(tc, second_image_of_a_process_does_not_count_the_clock_of_the_first);
+	tcase_add_test(tc, ring_inside_gives_its_pages_back);
+	tcase_add_test(tc, rings_that_the_program_maps_later_are_read);
+	tcase_add_test(tc, segment_of_the_program_stays_when_we_go);
+	tcase_add_test(tc, inside_the_program_is_asked_directly);
+	tcase_add_test(tc, cpu_time_of_our_thread_inside_is_not_the_programs);
+	tcase_add_test(tc, sums_are_the_same_however_often_a_thread_is_looked_at);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
