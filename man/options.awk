@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# options.awk - put the options and counters of tables.h into a page.
+# options.awk - put the options, counters and status keys of tables.h into a page.
 # usage: awk -v version=V -f options.awk TABLES PAGE.in
 #
 # In the page: @VERSION@, and lines @RUN_OPTIONS@ (flags), @VARIABLES@, @FIELDS@ (of struct
-# profiler_options), @COUNTERS@.
+# profiler_options), @COUNTERS@, @STATUS@.
 
 function unquote(s) {
 	gsub(/"[ \t]+"/, "", s)		# strings that the compiler would join
@@ -65,9 +65,13 @@ FNR == 1 {
 			c++
 			sub(/^counter /, "", f[2])
 			counter[c] = unquote(f[2]); what[c] = unquote(f[3])
+		} else if (f[2] ~ /^status /) {
+			k++
+			sub(/^status /, "", f[2])
+			key[k] = unquote(f[2]); meaning[k] = unquote(f[3])
 		}
 	}
-	if (n == 0 || c == 0) {
+	if (n == 0 || c == 0 || k == 0) {
 		print "options.awk: no tables were read" > "/dev/stderr"
 		exit 1
 	}
@@ -122,6 +126,12 @@ FNR == 1 {
 /^@COUNTERS@$/ {
 	for (i = 1; i <= c; i++)
 		print ".It " counter[i] "\n" escape(toupper(substr(what[i], 1, 1)) substr(what[i], 2)) "."
+	next
+}
+
+/^@STATUS@$/ {
+	for (i = 1; i <= k; i++)
+		print ".It " key[i] "\n" escape(toupper(substr(meaning[i], 1, 1)) substr(meaning[i], 2)) "."
 	next
 }
 

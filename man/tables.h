@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * tables.h - the tables of src/base as lines for options.awk; only ever preprocessed.
+ * tables.h - the tables of src as lines for options.awk; only ever preprocessed.
  */
 #define SN_OPTION(field, var, flag, chr, TYPE, def, min, max, choices, arg, help, more) \
 	@option var @ flag @ chr @ TYPE @ def @ min @ max @ choices @ arg @ help @ more @ field @end
@@ -8,3 +8,5 @@
 #define SN_COUNTER(field, name, what) @counter name @ what @end
 #define SN_SYMBOL_COUNTER SN_COUNTER
 #include "base/counters.def"
+#define SN_STATUS_KEY(field, key, what) @status key @ what @end
+#include "deliver/status.def"

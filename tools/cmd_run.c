@@ -23,7 +23,6 @@
 #include "service/service.h"
 #include "tools/tools.h"
 
-#define LIBRARY		"libsonde.so.1"
 #define DEFAULT_FILE	"sonde.%e.%p.pb.gz"
 
 static const int passed_on[] = { SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGALRM, SIGCONT, SIGWINCH };
@@ -136,40 +135,15 @@ parse_flags(struct run *r, int argc, char **argv)
 	return 0;
 }
 
-static bool
-is_library(const char *folder, const char *below, char *out, size_t size)
-{
-	char path[PATH_MAX], real[PATH_MAX];
-
-	if (snprintf(path, sizeof(path), "%s%s", folder, below) >= (int)sizeof(path) || realpath(path, real) == NULL)
-		return false;
-	return snprintf(out, size, "%s/" LIBRARY, real) < (int)size && access(out, R_OK) == 0;
-}
-
-/* Beside us: in the build tree, where it was installed, or where both were moved to. */
 static int
 find_library(struct run *r)
 {
-	char exe[PATH_MAX], *slash;
-	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+	char why[PATH_MAX + 128];
+	int err = sn_library_find(r->library, sizeof(r->library), why, sizeof(why));
 
-	exe[n > 0 ? n : 0] = '\0';
-	slash = strrchr(exe, '/');
-	if (slash != NULL)
-		*slash = '\0';
-	if (!is_library(exe, "/../src/.libs", r->library, sizeof(r->library)) &&
-	    !(strcmp(exe, SN_BINDIR) == 0 && is_library(SN_LIBDIR, "", r->library, sizeof(r->library))) &&
-	    !is_library(exe, "/../lib", r->library, sizeof(r->library)) &&
-	    !is_library(SN_LIBDIR, "", r->library, sizeof(r->library))) {
-		sn_log(SN_LOG_STDERR, "cannot find " LIBRARY " beside %s nor in " SN_LIBDIR, exe);
-		return -ENOENT;
-	}
-	if (strpbrk(r->library, " :") != NULL) {
-		sn_log(SN_LOG_STDERR, "%s: LD_PRELOAD takes no path with a space or colon; install sonde elsewhere",
-			r->library);
-		return -EINVAL;
-	}
-	return 0;
+	if (err < 0)
+		sn_log(SN_LOG_STDERR, "%s", why);
+	return err;
 }
 
 /* Where the profile will go: said before the program starts, if it can be known then. */
@@ -264,7 +238,7 @@ tell(const struct run *r, const struct sn_service_result *res)
 		sn_log(SN_LOG_STDERR, "%u programs still run; their profiles are written when they end",
 			res->still_running);
 	if (!res->profiled)
-		sn_log(SN_LOG_STDERR, "%s was not profiled (SONDE_ONLY, or it could not load " LIBRARY ")%s",
+		sn_log(SN_LOG_STDERR, "%s was not profiled (SONDE_ONLY, or it could not load " SN_LIBRARY ")%s",
 			r->argv[0], others);
 	else if (res->error == 0 && r->options.mode == SN_MODE_ON)
 		sn_log(SN_LOG_STDERR, "%llu samples, %.2f CPU s, %llu lost; %s%s; go tool pprof -http=: %s",

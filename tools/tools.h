@@ -23,6 +23,19 @@ int cmd_fetch(int argc, char **argv);
 int cmd_ps(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 
+/* library.c: what goes into the program */
+
+#define SN_LIBRARY	"libsonde.so.1"
+#define SN_MODULE	"libsonde-collect.so"
+
+/*
+ * Find libsonde.so.1 beside us: in the build tree, where it was installed, or where both were moved to.
+ * 0, or -ENOENT, or -EINVAL when LD_PRELOAD cannot name it, with a line in why.
+ */
+int sn_library_find(char *out, size_t size, char *why, size_t why_size);
+/* The collector's module that belongs to that library.  0 or -ENOENT. */
+int sn_module_find(const char *library, char *out, size_t size);
+
 /* program.c: can this program be profiled by a preloaded library? */
 
 struct sn_program {
