@@ -277,12 +277,15 @@ profile(struct run *r)
 	struct sn_service *s;
 	struct inherited was;
 	int err = 0, fd;
+	char why[SN_WHY_MAX];
 	pid_t pid;
 
 	fd = make_signal_fd(&was);
-	s = fd < 0 ? NULL : sn_service_new(&r->options, r->pattern, &err);
+	if (fd < 0)
+		(void)snprintf(why, sizeof(why), "cannot start the collector: %s", strerror(errno));
+	s = fd < 0 ? NULL : sn_service_new(&r->options, r->pattern, NULL, why, &err);
 	if (s == NULL) {
-		sn_log(SN_LOG_STDERR, "cannot start the collector: %s", strerror(fd < 0 ? errno : -err));
+		sn_log(SN_LOG_STDERR, "%s", why);
 		return SN_EXIT_CANNOT;
 	}
 	pid = fork();

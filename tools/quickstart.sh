@@ -14,6 +14,8 @@ jobs=$(nproc 2>/dev/null || echo 2)
 unset MAKEFLAGS MFLAGS
 for v in ${!SONDE*}; do unset "$v"; done
 mkdir -p "$work" || exit 1
+run=$(mktemp -d "${TMPDIR:-/tmp}/sn.XXXXXX") || exit 1	# names of sockets must be short
+trap 'rm -rf "$run"' EXIT
 began=$SECONDS
 
 # One line a step: on a terminal it is there while the step runs.
@@ -67,19 +69,29 @@ profile_xz()
 	"$sonde" run -o "$work/xz.pb.gz" -- xz -T0 -k -1 "$work/data" && xz -t "$work/data.xz"
 }
 
+# A server that never had it gets /debug/pprof by LD_PRELOAD; the profile is taken from there while it works.
 profile_server()
 {
-	local server i port=""
+	local server i port="" http=""
 
 	: >"$work/server.out"
-	"$sonde" run -o "$work/server.pb.gz" -- "$work/b/tests/programs/demo_server" -d 6 >"$work/server.out" &
+	env "XDG_RUNTIME_DIR=$run" SONDE_HTTP=127.0.0.1:0 "LD_PRELOAD=$work/inst/lib/libsonde.so.1" \
+		"$work/b/tests/programs/demo_server" -d 12 >"$work/server.out" &
 	server=$!
 	for ((i = 0; i < 100; i++)); do
 		port=$(sed -n 's/^port //p' "$work/server.out")
-		[ -z "$port" ] || break
+		http=$(cat "$run/sonde/$server.http" 2>/dev/null)
+		[ -z "$port" ] || [ -z "$http" ] || break
 		sleep 0.1
 	done
-	[ -n "$port" ] && "$work/b/tests/programs/demo_server" --load "$port" 5
+	if [ -z "$port" ] || [ -z "$http" ]; then
+		kill $server
+		return 1
+	fi
+	"$work/b/tests/programs/demo_server" --load "$port" 7 &
+	"$sonde" fetch "http://$http/debug/pprof/profile?seconds=5" -o "$work/server.pb.gz" || { kill $server; return 1; }
+	wait $! || return 1
+	kill $server
 	wait $server
 }
 
@@ -97,7 +109,7 @@ step "configure" bootstrap
 step "build" build
 step "64 MiB of data" make_data
 step "xz -T0 under sonde" profile_xz
-step "the demo server under load and under sonde" profile_server
+step "the demo server: 5 s of its /debug/pprof/profile" profile_server
 show "xz -T0" "$work/xz.pb.gz"
 show "the demo server" "$work/server.pb.gz"
 echo
@@ -106,5 +118,7 @@ echo "  $work/xz.pb.gz"
 echo "  $work/server.pb.gz"
 echo "Open one in the browser (Debian: apt-get install golang-go graphviz):"
 echo "  go tool pprof -http=: $work/server.pb.gz"
-echo "Profile your own program:"
+echo "Profile your own program, or give /debug/pprof to a server:"
 echo "  $sonde run -o my.pb.gz -- PROGRAM ARGS"
+echo "  SONDE_HTTP=6060 LD_PRELOAD=$work/inst/lib/libsonde.so.1 SERVER ARGS"
+echo "  $sonde ps; $sonde fetch PID --last 60"

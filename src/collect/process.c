@@ -362,7 +362,7 @@ sn_process_finish(struct sn_process *p, const struct sn_options *o, uint64_t own
 void
 sn_process_free(struct sn_process *p)
 {
-	if (p == NULL)
+	if (p == NULL || p->holders-- > 0)
 		return;
 	drop_segment(p);
 	sn_profile_free(&p->profile);

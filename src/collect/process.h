@@ -143,6 +143,7 @@ struct sn_process {
 	struct sn_told *told;		/* of each group */
 	uint32_t told_count;
 	int64_t told_rest_ns;
+	uint32_t holders;		/* who needs it besides its owner: sn_process_free takes one off */
 	struct sn_process *next;
 };
 

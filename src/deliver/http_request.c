@@ -6,7 +6,6 @@
  * Memory:   the request lies in its connection; evhttp's own struct is evhttp's, but for a held one whose client left.
  */
 #include <arpa/inet.h>
-#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -314,7 +313,7 @@ sn_request_hold(struct sn_request *r, double seconds, void (*gone)(void *arg), v
 	bufferevent_setcb(c->bev, NULL, on_write, on_event, evcon);
 	bufferevent_setwatermark(c->bev, EV_READ, 0, SN_HTTP_AHEAD_MAX);
 	(void)bufferevent_enable(c->bev, EV_READ);
-	sn_conn_deadline(c, (seconds > 0 ? fmin(seconds, HOLD_MAX_S) : 0) + c->http->slack_s);
+	sn_conn_deadline(c, (seconds > 0 ? (seconds < HOLD_MAX_S ? seconds : HOLD_MAX_S) : 0) + c->http->slack_s);
 }
 
 static const char *

@@ -41,6 +41,7 @@ struct sn_host {
 	/* Written by the collector's thread. */
 	uint32_t ready;				/* 1: serving (release); 2: it has returned.  A futex word. */
 	int32_t error;				/* why it returned, 0 or negative errno */
+	char complaint[400];			/* … a line for people, "" when there is none */
 	char collector[64];			/* the abstract socket that processes of the tree and API calls ask */
 	void *kept;				/* the module's, between SN_HOST_PAUSE and the next run */
 };

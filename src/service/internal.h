@@ -7,8 +7,13 @@
 
 #include <event2/event.h>
 
+#include "base/buf.h"
 #include "collect/process.h"
+#include "deliver/http.h"
+#include "deliver/socket.h"
+#include "service/route.h"
 #include "service/service.h"
+#include "symbol/symbol.h"
 
 /* A process of the tree and the events that belong to it. */
 struct sn_guest {
@@ -17,25 +22,48 @@ struct sn_guest {
 	int pidfd;			/* -1 where the kernel has none: looked at every second */
 	struct event *ended;
 	uint64_t own_cpu_ns;		/* what we spent on it */
+	struct sn_buf cmdline;		/* as it was when the program began */
+	struct sn_socket socket;
+	struct sn_http_listener *listener;
+	bool socket_tried;
+	uint32_t takers;		/* clients that are taking a profile of it */
 	struct sn_guest *next;
 };
 
-/* A profile on its way into a file. */
+/* Something that is symbolized and encoded out of the loop, then goes into a file or to who asked. */
 struct sn_job {
-	struct sn_process *process;
+	struct sn_process *process;	/* held: its modules are needed until the job is done */
+	struct sn_window window;	/* the job's own profile; unused while profile is the process's */
+	const struct sn_profile *profile;
+	uint64_t *addr;			/* of a request to /symbol, instead of a profile */
+	size_t addr_count;
 	enum sn_symbolize how;		/* lowered when a child dies of it */
-	char file[4096];
+	char file[4096];		/* "": the bytes go to done */
+	int memfd;			/* where a child leaves the bytes; -1 none */
+	/* Called once.  memfd: the bytes, at its start; -1 on error and for files. */
+	void (*done)(void *arg, int err, int memfd);
+	void *arg;
 	struct sn_job *next;
 };
 
-/* A child that writes some of them, one after the other: what it has looked up once it knows. */
+/* A child that does some of them, one after the other: what it has looked up once it knows. */
 struct sn_worker {
 	pid_t pid;			/* 0: idle */
 	int result_fd;			/* the child writes one int a job: 0 or -errno */
 	struct sn_job *jobs;
 };
-#define SN_WORKERS_MAX 2
+#define SN_WORKERS_MAX 4		/* half of them for files, the rest for those who wait */
 #define SN_JOBS_MAX 64			/* of one worker */
+
+/* Jobs that wait for a worker. */
+struct sn_job_queue {
+	struct sn_job *first;
+	uint32_t count;
+	uint64_t since_ns;
+};
+
+struct sn_take;
+struct sn_inside_child;
 
 struct sn_service {
 	struct sn_options options;
@@ -45,14 +73,22 @@ struct sn_service {
 	char socket[64];
 	struct event *accepting, *ticking, *signalled;
 	int signal_fd;
-	struct sn_images images;
+	struct sn_images *images, own_images;
 	struct sn_guest *guests;
-	struct sn_job *waiting;
-	uint32_t waiting_count;
-	uint64_t waiting_since_ns;
+	struct sn_job_queue files, answers;
 	struct sn_worker workers[SN_WORKERS_MAX];
-	uint32_t connections;
+	uint32_t connections, asks;
 	uint64_t next_scan_ns, tick_ns;
+
+	struct sn_http *http;
+	struct sn_take *takes;
+	uint16_t port;			/* of TCP; 0 none */
+	char address[80];		/* HOST:PORT in force, "" none */
+	char *runtime_dir;		/* XDG_RUNTIME_DIR as it was at the start */
+	uint64_t began_ns;
+
+	struct sn_host *host;		/* inside; NULL outside */
+	struct sn_inside_child *child;	/* inside: the one job at work */
 
 	pid_t command;
 	bool command_ended;
@@ -60,23 +96,69 @@ struct sn_service {
 	struct sn_service_result *result;
 };
 
-/* welcome.c */
+/* welcome.c: segments, and calls of the API */
 int sn_welcome_open(struct sn_service *s);
 
 /* service.c */
+void sn_service_tick(struct sn_service *s);	/* drain, scan, expire */
+void sn_service_nudged(struct sn_service *s);	/* the program has changed host->stop */
+
+/* guest.c */
 struct sn_guest *sn_guest_find(struct sn_service *s, pid_t pid);
 struct sn_guest *sn_guest_by_cookie(struct sn_service *s, uint64_t cookie);
+/* The process that a client means who names none: the command, else the oldest that runs. */
+struct sn_guest *sn_guest_main(struct sn_service *s);
 struct sn_guest *sn_guest_new(struct sn_service *s, pid_t pid);
+/* A program begins in the process: its arguments are read now, before it changes them. */
+void sn_guest_note_program(struct sn_guest *g, const struct sn_guest *parent);
+/* Give it its Unix socket, unless it has one. */
+void sn_guest_open_socket(struct sn_guest *g);
+/* The process is gone, or a zombie whose clock can still be read. */
+void sn_guest_end(struct sn_service *s, struct sn_guest *g);
+/* Free it without a profile. */
+void sn_guest_free(struct sn_service *s, struct sn_guest *g);
+/* Begin a span of it, or end one: in SONDE=idle sampling follows. */
+void sn_guest_pin(struct sn_guest *g);
+void sn_guest_unpin(struct sn_guest *g);
+/* CPU that the collector spends on g is counted between these two. */
+uint64_t sn_guest_cost_begin(void);
+void sn_guest_cost_end(struct sn_guest *g, uint64_t begun);
 
-/* worker.c */
+/* job.c */
 
+struct sn_job *sn_job_new(struct sn_service *s, struct sn_process *p);
+/* Takes the job over; done is called later, never from here. */
+void sn_job_submit(struct sn_service *s, struct sn_job *j);
+/* Into the file of the pattern; done may be NULL.  0 or -errno, then the job is freed without done. */
+int sn_job_submit_file(struct sn_service *s, struct sn_job *j);
+/* Do the job's work into out; in the child, or inside. */
+int sn_job_work(const struct sn_job *j, struct sn_symbolizer *sym, struct sn_buf *out);
+void sn_job_finish(struct sn_service *s, struct sn_job *j, int err);
 /* Write the profile of a process that has ended; takes the process over. */
-void sn_worker_add(struct sn_service *s, struct sn_process *p);
+void sn_job_add_ended(struct sn_service *s, struct sn_process *p);
 /* Start children for what waits, if it has waited long enough to make one worth while. */
 void sn_workers_start(struct sn_service *s);
 /* A child has changed state: was it a worker? */
 void sn_workers_reap(struct sn_service *s);
 /* Is a profile waiting or being written? */
 bool sn_workers_busy(const struct sn_service *s);
+
+/* job_inside.c: no fork of the program; names come from a child that is another program */
+void sn_job_run_inside(struct sn_service *s, struct sn_job *j);
+
+/* answer.c */
+int sn_answers_open(struct sn_service *s);
+void sn_answers_close(struct sn_service *s);
+/* TCP at this address.  The port, or -errno with a line in why. */
+int sn_answers_listen(struct sn_service *s, const char *address, char *why, size_t why_size);
+/* The guest ends: clients get what there is; call after sn_process_finish, before it is freed. */
+void sn_answers_guest_ends(struct sn_service *s, struct sn_guest *g);
+/* Is a client waiting for an answer, or taking one? */
+bool sn_answers_busy(const struct sn_service *s);
+
+/* page.c */
+/* pid: as the path named it, 0 if it did not. */
+void sn_page_index(struct sn_service *s, struct sn_guest *g, pid_t pid, struct sn_buf *out);
+void sn_page_status(struct sn_service *s, struct sn_guest *g, struct sn_buf *out);
 
 #endif

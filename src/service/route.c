@@ -8,7 +8,6 @@
  *           client holds a connection for longer; names of profiles that this version does not make are unknown.
  */
 #include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -130,7 +129,7 @@ read_profile(const char *query, struct sn_route *out)
 
 	out->seconds = SECONDS_DEFAULT;
 	if (has_seconds && read_number(value, SECONDS_MAX, &seconds) && seconds > 0)
-		out->seconds = fmin(seconds, SECONDS_MAX);
+		out->seconds = seconds < SECONDS_MAX ? seconds : SECONDS_MAX;
 	if (!sn_query_value(query, "last", value, sizeof(value)))
 		return;
 	out->seconds = 0;

@@ -2,8 +2,8 @@
  *
  * service.c - the loop: ticks, signals, processes that end.
  *
- * Runs in:  the collector.
- * Memory:   guests are owned by the service until they end, then by the worker that writes them.
+ * Runs in:  the collector: the `sonde` process (sn_service_run), or a thread of the program, see run_inside.c.
+ * Memory:   SONDE_MEMORY is shared by what the processes hold; see there and in collect/.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/atomic.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -27,135 +28,40 @@
 #define SCAN_NS		(SN_NS_PER_SEC / 4)
 #define SCAN_SHARE	100			/* a scan takes at most 1 % of our time */
 #define GRACE_NS	(SN_NS_PER_SEC / 2)	/* for programs that end right after the command */
+#define SOCKET_AFTER_NS	SN_NS_PER_SEC		/* a process that lives so long gets a socket */
+#define LAST_ANSWERS_NS	(5 * SN_NS_PER_SEC)	/* for clients that take a profile of a program that has ended */
 #define RECORDS_A_TICK	2000			/* then others have their turn */
 #define QUARTER		64			/* fill level, of 256 */
-
-static void on_tick(evutil_socket_t fd, short what, void *arg);
-
-struct sn_guest *
-sn_guest_find(struct sn_service *s, pid_t pid)
-{
-	for (struct sn_guest *g = s->guests; g != NULL; g = g->next)
-		if (g->process->pid == pid)
-			return g;
-	return NULL;
-}
-
-struct sn_guest *
-sn_guest_by_cookie(struct sn_service *s, uint64_t cookie)
-{
-	for (struct sn_guest *g = s->guests; g != NULL; g = g->next)
-		if (g->process->has_segment && g->process->seg.cookie == cookie)
-			return g;
-	return NULL;
-}
-
-static void
-free_guest(struct sn_guest *g)
-{
-	if (g->ended != NULL)
-		event_free(g->ended);
-	if (g->pidfd >= 0)
-		(void)close(g->pidfd);
-	free(g);
-}
-
-/* Does its profile become a file?  The command's always, others' only with a sample in it. */
-static bool
-is_worth_a_file(const struct sn_service *s, const struct sn_process *p)
-{
-	return s->options.mode != SN_MODE_IDLE && (p->is_first || p->count.samples > 0);
-}
-
-/* The process is gone, or a zombie whose clock can still be read. */
-static void
-end_guest(struct sn_service *s, struct sn_guest *g)
-{
-	struct sn_process *p = g->process;
-	uint64_t before = sn_clock_ns(CLOCK_THREAD_CPUTIME_ID);
-	struct sn_guest **at;
-	int err;
-
-	p->ended = true;
-	if (sn_process_read_cpu(p) > 0)
-		p->cpu_is_final = true;
-	err = sn_process_finish(p, &s->options, g->own_cpu_ns + sn_clock_ns(CLOCK_THREAD_CPUTIME_ID) - before);
-	for (at = &s->guests; *at != g; at = &(*at)->next)
-		;
-	*at = g->next;
-	free_guest(g);
-	if (err < 0)
-		sn_log(SN_LOG_STDERR, "profile of process %d is not whole: %s", (int)p->pid, strerror(-err));
-	if (p->is_first) {
-		s->result->profiled = p->images > 0;
-		s->result->samples = p->count.samples;
-		s->result->lost = p->count.lost;
-		s->result->cpu_s = (double)p->cpu_ns / 1e9;
-	}
-	if (is_worth_a_file(s, p))
-		sn_worker_add(s, p);
-	else
-		sn_process_free(p);
-}
-
-static void
-on_guest_ended(evutil_socket_t fd, short what, void *arg)
-{
-	struct sn_guest *g = arg;
-
-	(void)fd;
-	(void)what;
-	if (g->process->pid != g->service->command)	/* the command's end is SIGCHLD, before it is reaped */
-		end_guest(g->service, g);
-}
-
-struct sn_guest *
-sn_guest_new(struct sn_service *s, pid_t pid)
-{
-	struct sn_guest *g = calloc(1, sizeof(*g));
-
-	if (g == NULL)
-		return NULL;
-	g->service = s;
-	g->pidfd = -1;
-	g->process = sn_process_new(pid, &s->options, &s->images);
-	if (g->process == NULL) {
-		free(g);
-		return NULL;
-	}
-	g->process->is_first = pid == s->command && !s->command_ended;
-#ifdef SYS_pidfd_open
-	g->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);	/* sets close-on-exec itself */
-#endif
-	if (g->pidfd >= 0) {
-		g->ended = event_new(s->base, g->pidfd, EV_READ, on_guest_ended, g);
-		if (g->ended != NULL)
-			(void)event_add(g->ended, NULL);	/* else noticed by the scan */
-	}
-	g->next = s->guests;
-	s->guests = g;
-	return g;
-}
 
 /* All profiles are written, or only programs that outlive the command are left. */
 static bool
 is_over(const struct sn_service *s, uint64_t now)
 {
-	if (!s->command_ended || sn_workers_busy(s))
+	if (s->host != NULL || !s->command_ended || sn_workers_busy(s))
+		return false;
+	if (sn_answers_busy(s) && now - s->command_ended_ns < LAST_ANSWERS_NS)
 		return false;
 	return s->guests == NULL || now - s->command_ended_ns > GRACE_NS;
 }
 
 static void
-scan_guests(struct sn_service *s)
+scan_guests(struct sn_service *s, uint64_t now)
 {
 	struct sn_guest *next;
 
 	for (struct sn_guest *g = s->guests; g != NULL; g = next) {
+		struct sn_process *p = g->process;
+		uint64_t begun = sn_guest_cost_begin();
+
 		next = g->next;
-		sn_process_scan(g->process, (uint32_t)s->options.signal);
-		if (g->pidfd < 0 && g->process->pid != s->command && kill(g->process->pid, 0) < 0 && errno == ESRCH)
-			end_guest(s, g);
+		sn_process_scan(p, (uint32_t)s->options.signal);
+		sn_history_expire(&p->history, now);
+		sn_guest_cost_end(g, begun);
+		/* Short ones come and go too fast for anybody to ask them. */
+		if (p->is_first || now - p->began_mono_ns >= SOCKET_AFTER_NS)
+			sn_guest_open_socket(g);
+		if (g->pidfd < 0 && p->host == NULL && p->pid != s->command && kill(p->pid, 0) < 0 && errno == ESRCH)
+			sn_guest_end(s, g);
 	}
 }
 
@@ -168,42 +74,53 @@ set_tick(struct sn_service *s, uint64_t ns)
 	(void)event_add(s->ticking, &tv);
 }
 
-static void
-on_tick(evutil_socket_t fd, short what, void *arg)
+void
+sn_service_tick(struct sn_service *s)
 {
-	struct sn_service *s = arg;
 	uint32_t fullest = 0, taken = 0;
 	uint64_t now;
 
-	(void)fd;
-	(void)what;
 	for (struct sn_guest *g = s->guests; g != NULL; g = g->next) {
-		uint64_t before = sn_clock_ns(CLOCK_THREAD_CPUTIME_ID);
+		uint64_t begun = sn_guest_cost_begin();
 		uint32_t n = g->process->has_segment ? sn_process_drain(g->process, RECORDS_A_TICK, &fullest) : 0;
 
 		if (n > taken)
 			taken = n;
-		g->own_cpu_ns += sn_clock_ns(CLOCK_THREAD_CPUTIME_ID) - before;
+		sn_guest_cost_end(g, begun);
 	}
 	now = sn_clock_mono_ns();
 	if (now >= s->next_scan_ns) {
 		uint64_t took;
 
-		scan_guests(s);
+		scan_guests(s, now);
 		took = sn_clock_mono_ns() - now;
 		s->next_scan_ns = now + (took * SCAN_SHARE > SCAN_NS ? took * SCAN_SHARE : SCAN_NS);
 	}
 	sn_workers_start(s);
-	if (is_over(s, now)) {
-		(void)event_base_loopbreak(s->base);
-		return;
-	}
 	if (taken >= RECORDS_A_TICK)
 		set_tick(s, 1000);
 	else if (fullest >= QUARTER)
 		set_tick(s, s->tick_ns / 2 > TICK_MIN_NS ? s->tick_ns / 2 : TICK_MIN_NS);
 	else
 		set_tick(s, TICK_NS);
+}
+
+static void
+on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct sn_service *s = arg;
+
+	(void)fd;
+	(void)what;
+	sn_service_tick(s);
+	if (is_over(s, sn_clock_mono_ns()) || (s->host != NULL && SN_LOAD_ACQUIRE(&s->host->stop) != SN_HOST_RUN))
+		(void)event_base_loopbreak(s->base);
+}
+
+void
+sn_service_nudged(struct sn_service *s)
+{
+	set_tick(s, 0);
 }
 
 /* The command is a zombie now: its last clock first, then it is waited for. */
@@ -219,7 +136,7 @@ reap_command(struct sn_service *s)
 		return;			/* it runs; an error says that it is gone already */
 	g = sn_guest_find(s, s->command);
 	if (g != NULL)
-		end_guest(s, g);
+		sn_guest_end(s, g);
 	while (waitpid(s->command, &s->result->wait_status, 0) < 0 && errno == EINTR)
 		;				/* at most a moment: it is a zombie, or gone */
 	s->command_ended = true;
@@ -233,7 +150,7 @@ static void
 end_all_guests(struct sn_service *s)
 {
 	while (s->guests != NULL)
-		end_guest(s, s->guests);
+		sn_guest_end(s, s->guests);
 }
 
 static void
@@ -271,8 +188,13 @@ leave_background(struct sn_service *s)
 	for (struct sn_guest *g = s->guests; g != NULL; g = g->next)
 		s->result->still_running++;
 	pid = fork();
-	if (pid != 0)
-		return pid < 0 ? -errno : 0;
+	if (pid < 0)
+		return -errno;
+	if (pid > 0) {
+		for (struct sn_guest *g = s->guests; g != NULL; g = g->next)
+			g->socket.path[0] = '\0';	/* they are the copy's now */
+		return 0;
+	}
 	s->result->is_background = true;
 	(void)setsid();
 	null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -281,7 +203,6 @@ leave_background(struct sn_service *s)
 	if (event_reinit(s->base) < 0)
 		return -EIO;
 	while (s->guests != NULL || sn_workers_busy(s)) {
-		set_tick(s, TICK_NS);
 		if (event_base_loop(s->base, EVLOOP_ONCE) < 0)
 			return -EIO;
 	}
@@ -315,21 +236,46 @@ bound_memory(struct sn_options *o)
 	sn_buf_free(&limit);
 }
 
+/* Everything but the guests. */
+static int
+open_service(struct sn_service *s)
+{
+	const char *runtime_dir = getenv("XDG_RUNTIME_DIR");
+	int err;
+
+	s->runtime_dir = runtime_dir != NULL ? strdup(runtime_dir) : NULL;
+	s->base = event_base_new();
+	s->ticking = s->base != NULL ? event_new(s->base, -1, 0, on_tick, s) : NULL;
+	if (s->ticking == NULL)
+		return -ENOMEM;
+	err = sn_welcome_open(s);
+	return err < 0 ? err : sn_answers_open(s);
+}
+
 struct sn_service *
-sn_service_new(const struct sn_options *o, const char *file, int *err)
+sn_service_new(const struct sn_options *o, const char *file, struct sn_host *host, char why[SN_WHY_MAX], int *err)
 {
 	struct sn_service *s = calloc(1, sizeof(*s));
 
 	*err = -ENOMEM;
+	why[0] = '\0';
 	if (s == NULL)
 		return NULL;
 	s->options = *o;
 	bound_memory(&s->options);
 	s->file = file;
+	s->host = host;
+	s->images = &s->own_images;
 	s->listener = s->signal_fd = -1;
-	s->base = event_base_new();
-	s->ticking = s->base != NULL ? event_new(s->base, -1, 0, on_tick, s) : NULL;
-	*err = s->ticking != NULL ? sn_welcome_open(s) : -ENOMEM;
+	s->began_ns = sn_clock_mono_ns();
+	*err = open_service(s);
+	if (*err == 0 && o->http != NULL) {
+		int port = sn_answers_listen(s, o->http, why, SN_WHY_MAX);
+
+		*err = port < 0 ? port : 0;
+	}
+	if (*err < 0 && why[0] == '\0')
+		(void)snprintf(why, SN_WHY_MAX, "cannot start: %s", strerror(-*err));
 	if (*err < 0) {
 		sn_service_free(s);
 		return NULL;
@@ -374,7 +320,7 @@ sn_service_run(struct sn_service *s, pid_t command, int signal_fd, struct sn_ser
 	s->signalled = event_new(s->base, signal_fd, EV_READ | EV_PERSIST, on_signal, s);
 	if (s->signalled == NULL || event_add(s->signalled, NULL) < 0)
 		return -ENOMEM;
-	set_tick(s, TICK_NS);
+	sn_service_tick(s);
 	if (event_base_dispatch(s->base) < 0)
 		return -EIO;
 	return s->guests != NULL ? leave_background(s) : 0;
@@ -387,11 +333,9 @@ sn_service_free(struct sn_service *s)
 
 	if (s == NULL)
 		return;
-	while ((g = s->guests) != NULL) {
-		s->guests = g->next;
-		sn_process_free(g->process);
-		free_guest(g);
-	}
+	while ((g = s->guests) != NULL)
+		sn_guest_free(s, g);
+	sn_answers_close(s);
 	if (s->accepting != NULL)
 		event_free(s->accepting);
 	if (s->ticking != NULL)
@@ -404,5 +348,6 @@ sn_service_free(struct sn_service *s)
 		(void)close(s->listener);
 	if (s->signal_fd >= 0)
 		(void)close(s->signal_fd);
+	free(s->runtime_dir);
 	free(s);
 }

@@ -14,6 +14,7 @@
 #include <sys/types.h>
 
 #include "base/options.h"
+#include "segment/host.h"
 
 struct sn_service;
 
@@ -31,8 +32,14 @@ struct sn_service_result {
 	bool is_background;	/* we are the process that stays with them: say nothing more */
 };
 
-/* Opens the socket that the tree's processes ask.  file: pattern (deliver/file.h).  NULL: *err is negative. */
-struct sn_service *sn_service_new(const struct sn_options *o, const char *file, int *err);
+#define SN_WHY_MAX 400
+
+/*
+ * Opens the socket that the tree's processes ask, and the TCP address of SONDE_HTTP.  file: pattern
+ * (deliver/file.h), NULL for none.  host: NULL outside.  NULL: *err is negative, why has a line for people.
+ */
+struct sn_service *sn_service_new(const struct sn_options *o, const char *file, struct sn_host *host,
+	char why[SN_WHY_MAX], int *err);
 void sn_service_free(struct sn_service *s);
 
 /* Name of the abstract socket, for SONDE_COLLECTOR. */
@@ -44,5 +51,11 @@ const char *sn_service_socket(const struct sn_service *s);
  * Programs that outlive the command are left to a copy of this process in the background.
  */
 int sn_service_run(struct sn_service *s, pid_t command, int signal_fd, struct sn_service_result *result);
+
+/*
+ * The same inside a program, on a thread that has its own descriptors and blocks all signals: until host->stop.
+ * Sets host->ready when it serves.  0 or -errno.
+ */
+int sn_service_run_inside(struct sn_host *host);
 
 #endif

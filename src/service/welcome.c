@@ -3,8 +3,8 @@
  * welcome.c - hand out segments: the collector's end of segment/handshake.h.
  *
  * Runs in:  the collector's loop.
- * Limits:   SN_CONNECTIONS_MAX at a time, each closed after a second; a peer must be of our user,
- *           or of any user if we are root and it descends from us.
+ * Limits:   SN_CONNECTIONS_MAX at a time, each closed after a second (calls of the API: when they are answered);
+ *           a peer must be of our user, or of any user if we are root and it descends from us.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -27,7 +28,12 @@
 struct connection {
 	struct sn_service *service;
 	int fd;
-	struct event *event;
+	struct event *event;		/* NULL: a job has it, and answers */
+};
+
+struct message {
+	struct sn_hello hello;
+	struct sn_ask ask;
 };
 
 static bool
@@ -49,32 +55,43 @@ may_join(struct sn_service *s, const struct ucred *peer)
 	return peer->uid == geteuid() || (geteuid() == 0 && descends_from_us(s, peer->pid));
 }
 
+/* One message, with a descriptor if fd is one. */
 static void
-send_welcome(int to, int status, const struct sn_process *p)
+send_words(int to, struct sn_welcome *w, int fd)
 {
-	struct sn_welcome w = { .magic = SN_HELLO_MAGIC, .status = status };
 	union {
 		char bytes[CMSG_SPACE(sizeof(int))];
 		struct cmsghdr align;
 	} control = { 0 };
-	struct iovec iov = { &w, sizeof(w) };
+	struct iovec iov = { w, sizeof(*w) };
 	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
 
-	if (status == 0) {
+	w->magic = SN_HELLO_MAGIC;
+	if (fd >= 0) {
 		struct cmsghdr *c;
 
-		w.bytes = p->seg.bytes;
-		w.base_bytes = p->seg.rings_off;
 		msg.msg_control = &control;
 		msg.msg_controllen = sizeof(control);
 		c = CMSG_FIRSTHDR(&msg);
 		c->cmsg_level = SOL_SOCKET;
 		c->cmsg_type = SCM_RIGHTS;
 		c->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(c), &p->memfd, sizeof(int));
+		memcpy(CMSG_DATA(c), &fd, sizeof(int));
 	}
 	if (sendmsg(to, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
-		sn_log(SN_LOG_FILE, "a process left before it had its segment: %s", strerror(errno));
+		sn_log(SN_LOG_FILE, "a process left before it was answered: %s", strerror(errno));
+}
+
+static void
+send_welcome(int to, int status, const struct sn_process *p)
+{
+	struct sn_welcome w = { .status = status };
+
+	if (status == 0) {
+		w.bytes = p->seg.bytes;
+		w.base_bytes = p->seg.rings_off;
+	}
+	send_words(to, &w, status == 0 ? p->memfd : -1);
 }
 
 /* A process of the tree asks; what it says of itself is believed only as far as it cannot harm others. */
@@ -83,6 +100,7 @@ join(struct sn_service *s, const struct sn_hello *hello, const struct ucred *pee
 {
 	struct sn_guest *g = sn_guest_find(s, peer->pid);
 	struct sn_guest *parent = NULL;
+	int err;
 
 	if (hello->magic != SN_HELLO_MAGIC || hello->version != SN_SEGMENT_VERSION)
 		return -EPROTO;
@@ -92,6 +110,8 @@ join(struct sn_service *s, const struct sn_hello *hello, const struct ucred *pee
 		*out = g;
 		return g != NULL && g->process->has_segment && g->process->seg.cookie == hello->cookie ? 0 : -ENOENT;
 	}
+	if (g != NULL && g->process->host != NULL)
+		return -EALREADY;		/* the program that we are in has its segment */
 	if (hello->kind == SN_HELLO_FORK)
 		parent = sn_guest_by_cookie(s, hello->cookie);
 	if (g == NULL)
@@ -99,40 +119,158 @@ join(struct sn_service *s, const struct sn_hello *hello, const struct ucred *pee
 	if (g == NULL)
 		return -ENOMEM;
 	*out = g;
-	return sn_process_begin_image(g->process, &s->options, hello->max_slots,
+	err = sn_process_begin_image(g->process, &s->options, hello->max_slots,
 		parent != NULL ? parent->process : NULL);
+	if (err == 0)
+		sn_guest_note_program(g, parent);
+	return err;
 }
 
 static void
 hang_up(struct connection *c)
 {
 	c->service->connections--;
-	event_free(c->event);
+	if (c->event != NULL)
+		event_free(c->event);
 	(void)close(c->fd);
 	free(c);
+}
+
+static void
+answer_ask(struct connection *c, int status, uint64_t value, int fd)
+{
+	struct sn_welcome w = { .status = status, .bytes = value };
+
+	send_words(c->fd, &w, fd);
+	c->service->asks--;
+	hang_up(c);
+}
+
+/* The job of an ask is done. */
+static void
+on_asked(void *arg, int err, int memfd)
+{
+	struct stat st = { 0 };
+
+	if (err == 0 && memfd >= 0 && fstat(memfd, &st) < 0)
+		err = -errno;
+	answer_ask(arg, err, (uint64_t)st.st_size, err == 0 ? memfd : -1);
+}
+
+/* The profile since the start, into the file or to who asks.  0: on_asked will come. */
+static int
+begin_so_far(struct connection *c, struct sn_guest *g, bool to_file)
+{
+	struct sn_service *s = c->service;
+	struct sn_job *j;
+	int err;
+
+	if (to_file && s->file == NULL)
+		return -ENOENT;
+	j = sn_job_new(s, g->process);
+	if (j == NULL)
+		return -ENOMEM;
+	(void)sn_process_mark(g->process, &s->options);
+	err = sn_process_so_far(g->process, &s->options, g->own_cpu_ns, &j->window);
+	if (err < 0) {
+		sn_job_finish(s, j, err);
+		return err;
+	}
+	j->done = on_asked;
+	j->arg = c;
+	if (to_file)
+		return sn_job_submit_file(s, j);
+	sn_job_submit(s, j);
+	sn_workers_start(s);
+	return 0;
+}
+
+static bool
+is_cpu(const char *kind)
+{
+	return strcmp(kind, "cpu") == 0 || strcmp(kind, "profile") == 0;
+}
+
+/* 0: answered later.  Positive: the answer, less one.  Negative: the error. */
+static int
+obey_ask(struct connection *c, struct sn_guest *g, const struct sn_ask *ask)
+{
+	struct sn_service *s = c->service;
+	char why[SN_WHY_MAX];
+	int port;
+
+	switch (ask->op) {
+	case SN_ASK_STOP:
+		sn_process_set_sampling(g->process, &s->options, false);
+		return s->file != NULL ? begin_so_far(c, g, true) : 1;
+	case SN_ASK_FLUSH:
+		return begin_so_far(c, g, true);
+	case SN_ASK_WRITE:
+		return is_cpu(ask->text) ? begin_so_far(c, g, false) : -ENOENT;
+	case SN_ASK_SERVE:
+		port = sn_answers_listen(s, ask->text, why, sizeof(why));
+		if (port < 0)
+			sn_log(SN_LOG_FILE, "%s", why);
+		return port < 0 ? port : port + 1;
+	default:
+		return -EINVAL;
+	}
+}
+
+/* A call of the API, by a process that is profiled. */
+static void
+take_ask(struct connection *c, struct message *m, pid_t pid)
+{
+	struct sn_guest *g = sn_guest_find(c->service, pid);
+	int answer;
+
+	event_free(c->event);		/* it has no more to say, and time until its job is done */
+	c->event = NULL;
+	c->service->asks++;
+	m->ask.text[sizeof(m->ask.text) - 1] = '\0';
+	answer = g != NULL ? obey_ask(c, g, &m->ask) : -ESRCH;
+	if (answer != 0)
+		answer_ask(c, answer < 0 ? answer : 0, answer > 0 ? (uint64_t)answer - 1 : 0, -1);
+}
+
+static void
+take_hello(struct connection *c, const struct sn_hello *hello, const struct ucred *peer)
+{
+	struct sn_guest *g = NULL;
+	int err;
+
+	if (hello->kind == SN_HELLO_NUDGE) {
+		sn_service_nudged(c->service);
+		return;
+	}
+	err = join(c->service, hello, peer, &g);
+	send_welcome(c->fd, err, err == 0 ? g->process : NULL);
+	if (err < 0)
+		sn_log(SN_LOG_FILE, "process %d is not profiled: %s", (int)peer->pid, strerror(-err));
 }
 
 static void
 on_hello(evutil_socket_t fd, short what, void *arg)
 {
 	struct connection *c = arg;
-	struct sn_hello hello;
+	struct message m = { 0 };
 	struct ucred peer;
 	socklen_t len = sizeof(peer);
-	struct sn_guest *g = NULL;
 	ssize_t n;
-	int err;
 
 	if ((what & EV_TIMEOUT) == 0) {
-		n = recv(fd, &hello, sizeof(hello), MSG_DONTWAIT);
+		n = recv(fd, &m, sizeof(m), MSG_DONTWAIT);
 		if (n < 0 && errno == EAGAIN)
 			return;
-		if (n == (ssize_t)sizeof(hello) && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0) {
-			err = join(c->service, &hello, &peer, &g);
-			send_welcome(fd, err, err == 0 ? g->process : NULL);
-			if (err < 0)
-				sn_log(SN_LOG_FILE, "process %d is not profiled: %s", (int)peer.pid, strerror(-err));
+		if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
+			n = -1;
+		if (n == (ssize_t)sizeof(m) && m.hello.kind == SN_HELLO_ASK && m.hello.magic == SN_HELLO_MAGIC &&
+		    m.hello.version == SN_SEGMENT_VERSION && may_join(c->service, &peer)) {
+			take_ask(c, &m, peer.pid);
+			return;
 		}
+		if (n == (ssize_t)sizeof(m.hello))
+			take_hello(c, &m.hello, &peer);
 	}
 	hang_up(c);
 }

@@ -44,6 +44,8 @@ struct sn_symbol_counters {
 /* debug_root: "" in use; tests put a folder in front of /usr/lib/debug.  NULL when out of memory. */
 struct sn_symbolizer *sn_symbolizer_new(enum sn_symbolize how, const char *debug_root);
 void sn_symbolizer_free(struct sn_symbolizer *s);
+/* Pass over symbol tables of more bytes than this, as if they were not there. */
+void sn_symbolizer_limit(struct sn_symbolizer *s, uint64_t tables_max);
 
 /*
  * Look up n addresses (run-time addresses, callers already minus one) of one module; out[i]

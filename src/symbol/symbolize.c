@@ -45,6 +45,7 @@ struct sn_symbolizer {
 	uint32_t file_count;
 	struct answer *answer;		/* open addressing, cap is a power of two */
 	size_t count, cap;
+	uint64_t tables_max;		/* bytes of a symbol table that is read; 0 any */
 	struct sn_symbol_counters counters;
 };
 
@@ -81,6 +82,12 @@ sn_symbolizer_free(struct sn_symbolizer *s)
 	free(s->answer);
 	free(s->root);
 	free(s);
+}
+
+void
+sn_symbolizer_limit(struct sn_symbolizer *s, uint64_t tables_max)
+{
+	s->tables_max = tables_max;
 }
 
 const struct sn_symbol_counters *
@@ -273,11 +280,28 @@ struct open_files {
 	struct sn_elf main, debug, alt;
 };
 
+/* A table that is too large for the process that we are in is as good as none. */
+static Elf_Scn *
+if_it_fits(const struct sn_symbolizer *s, const struct sn_elf *e, Elf_Scn *table)
+{
+	GElf_Shdr symbols, strings;
+
+	if (table == NULL || s->tables_max == 0)
+		return table;
+	if (gelf_getshdr(table, &symbols) == NULL ||
+	    gelf_getshdr(elf_getscn(e->elf, symbols.sh_link), &strings) == NULL)
+		return NULL;
+	return symbols.sh_size <= s->tables_max && strings.sh_size <= s->tables_max ? table : NULL;
+}
+
 static int
 read_symbols(struct sn_symbolizer *s, struct open_files *o, struct sn_lookup *l, size_t n)
 {
 	int err = 0;
 
+	o->main.symtab = if_it_fits(s, &o->main, o->main.symtab);
+	o->main.dynsym = if_it_fits(s, &o->main, o->main.dynsym);
+	o->debug.symtab = if_it_fits(s, &o->debug, o->debug.symtab);
 	if (o->main.symtab != NULL)
 		err = sn_elf_symbols(&o->main, o->main.symtab, l, n, &s->store);
 	else if (o->debug.symtab != NULL)

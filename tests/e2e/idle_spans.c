@@ -94,7 +94,8 @@ not_sampled(const struct sn_profile *prof)
 	uint64_t n = 0;
 
 	for (uint32_t i = 0; i < prof->row_count; i++)
-		if (prof->frames[prof->frame_ids[prof->stacks[prof->rows[i].stack].first]].pseudo == SN_PSEUDO_NOT_SAMPLED)
+		if (prof->frames[prof->frame_ids[prof->stacks[prof->rows[i].stack].first]].pseudo ==
+		    SN_PSEUDO_NOT_SAMPLED)
 			n += prof->rows[i].count;
 	return n;
 }
@@ -123,12 +124,13 @@ begin(char **argv)
 {
 	static struct sn_service_result result;
 	struct sn_service *s;
+	char why[SN_WHY_MAX];
 	pid_t pid;
 	int err;
 
 	sn_options_default(&o);
 	o.mode = SN_MODE_IDLE;
-	s = sn_service_new(&o, "unused", &err);
+	s = sn_service_new(&o, "unused", NULL, why, &err);
 	CHECK(s != NULL);
 	s->result = &result;
 	pid = fork();

@@ -148,13 +148,14 @@ main(int argc, char **argv)
 	size_t own_len = 0;
 	pid_t pid;
 	FILE *to;
+	char why[SN_WHY_MAX];
 	int err, status;
 
 	if (argc == 5 && strcmp(argv[1], "--reader") == 0)
 		return be_reader((pid_t)atoi(argv[2]), argv[3], argv[4]);
 	CHECK(argc >= 3);
 	sn_options_default(&o);
-	s = sn_service_new(&o, "unused", &err);
+	s = sn_service_new(&o, "unused", NULL, why, &err);
 	CHECK(s != NULL);
 	s->result = &result;
 	pid = fork();

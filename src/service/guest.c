@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * guest.c - the processes that are profiled: found, named, given their sockets, ended.
+ *
+ * Runs in:  the collector.
+ * Memory:   guests are owned by the service until they end, then by the job that writes them.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "service/internal.h"
+
+#define CMDLINE_MAX (128u << 10)
+
+struct sn_guest *
+sn_guest_find(struct sn_service *s, pid_t pid)
+{
+	for (struct sn_guest *g = s->guests; g != NULL; g = g->next)
+		if (g->process->pid == pid)
+			return g;
+	return NULL;
+}
+
+struct sn_guest *
+sn_guest_by_cookie(struct sn_service *s, uint64_t cookie)
+{
+	for (struct sn_guest *g = s->guests; g != NULL; g = g->next)
+		if (g->process->has_segment && g->process->seg.cookie == cookie)
+			return g;
+	return NULL;
+}
+
+struct sn_guest *
+sn_guest_main(struct sn_service *s)
+{
+	struct sn_guest *oldest = NULL;
+
+	for (struct sn_guest *g = s->guests; g != NULL; g = g->next) {
+		if (g->process->is_first)
+			return g;
+		oldest = g;			/* new ones are put in front */
+	}
+	return oldest;
+}
+
+uint64_t
+sn_guest_cost_begin(void)
+{
+	return sn_clock_ns(CLOCK_THREAD_CPUTIME_ID);
+}
+
+void
+sn_guest_cost_end(struct sn_guest *g, uint64_t begun)
+{
+	g->own_cpu_ns += sn_clock_ns(CLOCK_THREAD_CPUTIME_ID) - begun;
+}
+
+static void
+free_guest(struct sn_guest *g)
+{
+	if (g->ended != NULL)
+		event_free(g->ended);
+	if (g->listener != NULL) {
+		sn_http_unlisten(g->listener);
+		g->socket.fd = -1;		/* the listener had it */
+	}
+	sn_socket_remove(&g->socket);
+	if (g->pidfd >= 0)
+		(void)close(g->pidfd);
+	sn_buf_free(&g->cmdline);
+	free(g);
+}
+
+static void
+unlink_guest(struct sn_service *s, struct sn_guest *g)
+{
+	struct sn_guest **at;
+
+	for (at = &s->guests; *at != g; at = &(*at)->next)
+		;
+	*at = g->next;
+}
+
+/* Does its profile become a file?  The command's always, others' only with a sample in it. */
+static bool
+is_worth_a_file(const struct sn_service *s, const struct sn_process *p)
+{
+	return s->file != NULL && s->options.mode != SN_MODE_IDLE && (p->is_first || p->count.samples > 0);
+}
+
+static void
+fill_result(struct sn_service *s, const struct sn_process *p)
+{
+	if (!p->is_first || s->result == NULL)
+		return;
+	s->result->profiled = p->images > 0;
+	s->result->samples = p->count.samples;
+	s->result->lost = p->count.lost;
+	s->result->cpu_s = (double)p->cpu_ns / 1e9;
+}
+
+void
+sn_guest_end(struct sn_service *s, struct sn_guest *g)
+{
+	struct sn_process *p = g->process;
+	uint64_t begun = sn_guest_cost_begin();
+	int err;
+
+	p->ended = true;
+	if (sn_process_read_cpu(p) > 0)
+		p->cpu_is_final = true;
+	sn_guest_cost_end(g, begun);
+	err = sn_process_finish(p, &s->options, g->own_cpu_ns);
+	sn_answers_guest_ends(s, g);
+	unlink_guest(s, g);
+	free_guest(g);
+	if (err < 0)
+		sn_log(SN_LOG_STDERR, "profile of process %d is not whole: %s", (int)p->pid, strerror(-err));
+	fill_result(s, p);
+	if (is_worth_a_file(s, p))
+		sn_job_add_ended(s, p);
+	else
+		sn_process_free(p);
+}
+
+void
+sn_guest_free(struct sn_service *s, struct sn_guest *g)
+{
+	sn_answers_guest_ends(s, g);
+	unlink_guest(s, g);
+	sn_process_free(g->process);
+	free_guest(g);
+}
+
+static void
+on_guest_ended(evutil_socket_t fd, short what, void *arg)
+{
+	struct sn_guest *g = arg;
+
+	(void)fd;
+	(void)what;
+	if (g->service->host != NULL || g->process->pid != g->service->command)
+		sn_guest_end(g->service, g);	/* the command's end is SIGCHLD, before it is reaped */
+}
+
+static void
+watch_end(struct sn_service *s, struct sn_guest *g)
+{
+#ifdef SYS_pidfd_open
+	g->pidfd = (int)syscall(SYS_pidfd_open, g->process->pid, 0);	/* sets close-on-exec itself */
+#endif
+	if (g->pidfd < 0)
+		return;				/* noticed by the scan */
+	g->ended = event_new(s->base, g->pidfd, EV_READ, on_guest_ended, g);
+	if (g->ended != NULL)
+		(void)event_add(g->ended, NULL);
+}
+
+struct sn_guest *
+sn_guest_new(struct sn_service *s, pid_t pid)
+{
+	struct sn_guest *g = calloc(1, sizeof(*g));
+	bool is_own = s->host != NULL && pid == getpid();
+
+	if (g == NULL)
+		return NULL;
+	g->service = s;
+	g->pidfd = -1;
+	g->socket.fd = -1;
+	g->process = sn_process_new(pid, &s->options, s->images);
+	if (g->process == NULL) {
+		free(g);
+		return NULL;
+	}
+	g->process->is_first = s->host != NULL ? is_own : pid == s->command && !s->command_ended;
+	if (!is_own)
+		watch_end(s, g);
+	g->next = s->guests;
+	s->guests = g;
+	return g;
+}
+
+void
+sn_guest_note_program(struct sn_guest *g, const struct sn_guest *parent)
+{
+	char path[32];
+
+	sn_buf_free(&g->cmdline);
+	g->cmdline = (struct sn_buf){ 0 };
+	if (parent != NULL) {
+		sn_buf_put(&g->cmdline, parent->cmdline.data, parent->cmdline.len);
+	} else {
+		(void)snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)g->process->pid);
+		(void)sn_buf_read_path(&g->cmdline, path, CMDLINE_MAX);		/* longer ones are cut */
+	}
+	while (g->cmdline.len > 0 && g->cmdline.data[g->cmdline.len - 1] == '\0')
+		g->cmdline.len--;
+}
+
+/* The number that the process has in its own pid namespace. */
+static pid_t
+pid_inside(const struct sn_process *p)
+{
+	uint64_t inside = p->has_segment ? p->seg.shared->pid_inside : 0;
+
+	return inside > 0 && inside < 1u << 30 ? (pid_t)inside : p->pid;
+}
+
+void
+sn_guest_open_socket(struct sn_guest *g)
+{
+	struct sn_service *s = g->service;
+	struct stat st = { .st_uid = geteuid() };
+	char path[32];
+	int err;
+
+	if (g->socket_tried || s->http == NULL)
+		return;
+	g->socket_tried = true;
+	err = sn_socket_make(s->options.socket, s->runtime_dir, pid_inside(g->process), &g->socket);
+	if (err < 0) {
+		sn_log(SN_LOG_FILE, "process %d has no socket: %s", (int)g->process->pid, strerror(-err));
+		return;
+	}
+	if (g->socket.fd < 0)
+		return;
+	(void)snprintf(path, sizeof(path), "/proc/%d", (int)g->process->pid);
+	(void)stat(path, &st);
+	g->listener = sn_http_listen_fd(s->http, g->socket.fd, st.st_uid, g);
+	if (g->listener == NULL)
+		sn_socket_remove(&g->socket);
+	else if (g->process->is_first && s->address[0] != '\0')
+		(void)sn_socket_note_http(&g->socket, s->address);
+}
+
+void
+sn_guest_pin(struct sn_guest *g)
+{
+	struct sn_service *s = g->service;
+
+	if (g->takers++ > 0)
+		return;
+	if (s->options.mode == SN_MODE_IDLE)
+		sn_process_set_sampling(g->process, &s->options, true);
+}
+
+void
+sn_guest_unpin(struct sn_guest *g)
+{
+	struct sn_service *s = g->service;
+
+	if (--g->takers > 0)
+		return;
+	g->process->history.pinned_ns = 0;
+	if (s->options.mode == SN_MODE_IDLE)
+		sn_process_set_sampling(g->process, &s->options, false);
+}
