@@ -29,6 +29,20 @@ ask(const char *name, const struct sn_hello *hello, struct sn_offer *o)
 	return err == 0 && o->fd < 0 ? -EPROTO : err;
 }
 
+void
+sn_nudge(const char *name)
+{
+	struct sn_hello hello = {
+		.magic = SN_HELLO_MAGIC, .version = SN_SEGMENT_VERSION, .kind = SN_HELLO_NUDGE,
+	};
+	long fd = open_socket(name);
+
+	if (fd < 0)
+		return;			/* it looks by itself, ten times a second */
+	(void)sn_syscall6(SYS_sendto, fd, (long)&hello, sizeof(hello), MSG_NOSIGNAL | MSG_DONTWAIT, 0, 0);
+	(void)sn_syscall1(SYS_close, fd);
+}
+
 /* Map a part of the segment.  Negative errno, or its address. */
 static long
 map_part(int fd, uint64_t offset, uint64_t bytes)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * control.c - the profiler's life in the program: start, new threads, fork.
+ * control.c - the profiler's life in the program: which way it starts, new threads, fork.
  *
  * Runs in:  constructor, application threads, atfork child.
  * Memory:   static state; the live page (MADV_WIPEONFORK) and the segment are mappings that
@@ -21,7 +21,7 @@
 #include "base/log.h"
 #include "base/options.h"
 #include "base/syscall.h"
-#include "control/control.h"
+#include "control/internal.h"
 #include "segment/handshake.h"
 #include "source/source.h"
 
@@ -39,6 +39,7 @@ static struct {
 	struct start start[SN_SLOTS_DEFAULT];
 	pthread_key_t key;		/* its destructor is the end of a thread; value: slot + 1 */
 	bool active;			/* in this process or, after fork, in the parent */
+	bool prepared;
 	uint32_t growing;		/* a thread is mapping more rings */
 	uint64_t stack_bytes;		/* of a thread whose creator did not say */
 } control;
@@ -85,6 +86,7 @@ thread_ended(void *value)
 	if (live != NULL && slot < live->segment.nslots &&
 	    live->segment.slots[slot].tid == (int32_t)sn_syscall0(SYS_gettid))
 		sn_thread_detach(live, slot);
+	sn_inside_thread_ends();
 }
 
 static void *
@@ -106,9 +108,20 @@ thread_main(void *arg)
 	return s.fn(s.arg);		/* a tail call: the program's frame stands where it would without us */
 }
 
-/* A slot for a new thread; if none has its ring mapped, more are. */
-static uint32_t
-claim_slot(struct sn_live_state *live)
+struct sn_live_state *
+sn_control_state(void)
+{
+	return &control.state;
+}
+
+static int
+map_more(struct sn_segment *s)
+{
+	return sn_inside_has_segment() ? sn_memory_more(s) : sn_connect_more(control.socket, s);
+}
+
+uint32_t
+sn_control_claim_slot(struct sn_live_state *live)
 {
 	uint32_t slot = sn_slot_claim(&live->segment);
 	uint32_t idle = 0;
@@ -122,7 +135,7 @@ claim_slot(struct sn_live_state *live)
 		(void)sn_syscall0(SYS_sched_yield);
 	}
 	slot = sn_slot_claim(&live->segment);
-	if (slot == SN_NO_SLOT && sn_connect_more(control.socket, &live->segment) == 0)
+	if (slot == SN_NO_SLOT && map_more(&live->segment) == 0)
 		slot = sn_slot_claim(&live->segment);
 	SN_STORE_RELEASE(&control.growing, 0u);
 	return slot;
@@ -133,7 +146,7 @@ sn_control_create_thread(sn_create_fn *real, pthread_t *thread, const pthread_at
 	void *arg)
 {
 	struct sn_live_state *live = sn_live();
-	uint32_t slot = live != NULL ? claim_slot(live) : SN_NO_SLOT;
+	uint32_t slot = live != NULL ? sn_control_claim_slot(live) : SN_NO_SLOT;
 	int err;
 
 	if (slot >= SN_SLOTS_DEFAULT) {
@@ -143,10 +156,30 @@ sn_control_create_thread(sn_create_fn *real, pthread_t *thread, const pthread_at
 	}
 	live->segment.slots[slot].stack_lo = stack_size(attr);	/* the thread knows its top and subtracts */
 	control.start[slot] = (struct start){ fn, arg };
+	sn_inside_thread_begins();
 	err = real(thread, attr, thread_main, (void *)(uintptr_t)slot);
-	if (err != 0)
+	if (err != 0) {
+		sn_inside_thread_ends();	/* never the last: its creator lives */
 		sn_slot_release(&live->segment, slot);
+	}
 	return err;
+}
+
+/* The stack of a thread that was there before us and says so itself. */
+static void
+find_own_stack(void)
+{
+	pthread_attr_t attr;
+	size_t bytes = 0;
+	void *lo = NULL;
+
+	if (own_stack.hi != 0 || pthread_getattr_np(pthread_self(), &attr) != 0)
+		return;
+	if (pthread_attr_getstack(&attr, &lo, &bytes) == 0) {
+		own_stack.lo = (uint64_t)(uintptr_t)lo;
+		own_stack.hi = own_stack.lo + bytes;
+	}
+	(void)pthread_attr_destroy(&attr);
 }
 
 /* Everything is mapped: from here on hooks and handler work. */
@@ -154,10 +187,12 @@ static void
 go_live(bool is_fork)
 {
 	struct sn_live_state *live = &control.state;
+	pid_t pid = (pid_t)sn_syscall0(SYS_getpid);
+	bool is_main = is_fork || pid == (pid_t)sn_syscall0(SYS_gettid);
 	uint32_t slot;
 
 	live->options = live->segment.header->options;
-	SN_STORE_RELAXED(&live->segment.shared->pid_inside, (uint64_t)sn_syscall0(SYS_getpid));
+	SN_STORE_RELAXED(&live->segment.shared->pid_inside, (uint64_t)pid);
 	if (!is_fork)			/* without /proc modules stay unknown, and show so */
 		(void)sn_snapshot_maps(&live->segment, false);
 	sn_segment_fill_free_list(&live->segment);
@@ -170,7 +205,19 @@ go_live(bool is_fork)
 		return;
 	(void)pthread_setspecific(control.key, (void *)(uintptr_t)(slot + 1));
 	/* A forked child's one thread is a copy of the one that called fork, on the same stack. */
-	sn_thread_attach(live, slot, getauxval(AT_ENTRY), own_stack.lo, own_stack.hi, true);
+	sn_thread_attach(live, slot, is_main ? getauxval(AT_ENTRY) : 0, own_stack.lo, own_stack.hi, is_main);
+}
+
+static void
+before_fork(void)
+{
+	sn_inside_before_fork();
+}
+
+static void
+after_fork_in_parent(void)
+{
+	sn_inside_after_fork(false);
 }
 
 static void
@@ -178,6 +225,8 @@ after_fork_in_child(void)
 {
 	uint64_t parent = (uint64_t)control.state.segment.cookie;
 
+	if (sn_inside_has_segment() || control.active)
+		sn_inside_after_fork(true);
 	if (!control.active || sn_live() != NULL)
 		return;
 	control.active = false;
@@ -214,52 +263,81 @@ map_live_page(void)
 	return 0;
 }
 
-/* Is this a program that SONDE_ONLY wants?  A name that cannot be read is one that nobody named. */
-static bool
-is_admitted(const struct sn_options *o)
+bool
+sn_control_admits(const struct sn_options *o)
 {
 	char exe[PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
 	const char *base;
 
 	if (n <= 0)
-		return o->only == NULL;
+		return o->only == NULL;		/* a name that cannot be read is one that nobody named */
 	exe[n] = '\0';
 	base = strrchr(exe, '/');
 	return sn_only_admits(o->only, base != NULL ? base + 1 : exe) != 0;
 }
 
-static int
-join(const char *socket)
+int
+sn_control_prepare(void)
 {
-	int err = map_live_page();
+	int err;
 
+	if (control.prepared)
+		return 0;
+	find_stack_size();
+	err = map_live_page();
 	if (err == 0)
 		err = -pthread_key_create(&control.key, thread_ended);
 	if (err == 0)
-		err = -pthread_atfork(NULL, NULL, after_fork_in_child);
+		err = -pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+	control.prepared = err == 0;
+	return err;
+}
+
+int
+sn_control_go_live(void)
+{
+	int err = install_handler((int)control.state.segment.header->options.signal);
+
 	if (err < 0)
 		return err;
-	(void)strncpy(control.socket, socket, sizeof(control.socket) - 1);
-	err = sn_connect(control.socket, SN_HELLO_EXEC, 0, &control.state.segment);
-	if (err == 0)
-		err = install_handler((int)control.state.segment.header->options.signal);
-	if (err < 0)
-		return err;
+	find_own_stack();
 	go_live(false);
-	sn_threads_adopt(&control.state, (pid_t)sn_syscall0(SYS_gettid));
 	return 0;
 }
 
-static const char *
-find_variable(char **envp, const char *name)
+bool
+sn_control_is_guest(void)
 {
-	size_t len = strlen(name);
+	return sn_live() != NULL && !sn_inside_has_segment();
+}
 
-	for (; envp != NULL && *envp != NULL; envp++)
-		if (strncmp(*envp, name, len) == 0 && (*envp)[len] == '=')
-			return *envp + len + 1;
-	return NULL;
+void
+sn_control_set_socket(const char *name)
+{
+	(void)strncpy(control.socket, name, sizeof(control.socket) - 1);
+}
+
+const char *
+sn_control_collector(void)
+{
+	return sn_inside_has_segment() ? sn_inside_socket() : sn_live() != NULL ? control.socket : "";
+}
+
+static int
+start_outside(const char *socket)
+{
+	int err = sn_control_prepare();
+
+	if (err < 0)
+		return err;
+	sn_control_set_socket(socket);
+	err = sn_connect(control.socket, SN_HELLO_EXEC, 0, &control.state.segment);
+	if (err == 0)
+		err = sn_control_go_live();
+	if (err == 0 && !control.state.options.idle)
+		sn_threads_adopt(&control.state, (pid_t)sn_syscall0(SYS_gettid));
+	return err;
 }
 
 static void
@@ -277,23 +355,27 @@ find_main_stack(char **argv)
 void
 sn_control_start(char **argv, char **envp)
 {
-	const char *socket = find_variable(envp, SN_ENV_COLLECTOR);
+	const char *socket = sn_env_find(envp, SN_ENV_COLLECTOR);
 	struct sn_complaint why;
 	struct sigaction was;
 	struct sn_options o;
 	int err;
 
 	(void)sn_real_sigaction(SIGCHLD, NULL, &was);	/* looked up now: later it must be signal-safe */
-	if (socket == NULL || *socket == '\0' || getauxval(AT_SECURE) != 0)
-		return;			/* nobody collects: nothing is sampled */
-	sn_options_default(&o);
-	err = sn_options_from_env(&o, envp, NULL, &why);	/* `sonde run` told the user already */
-	(void)sn_log_open(o.log);
-	if (err < 0 || o.mode == SN_MODE_OFF || !is_admitted(&o))
+	if ((socket == NULL && !sn_env_asks_for_us(envp)) || getauxval(AT_SECURE) != 0)
+		return;			/* nobody asked: nothing is sampled */
+	if (socket != NULL) {
+		sn_options_default(&o);
+		err = sn_options_from_env(&o, envp, NULL, &why);	/* `sonde run` told the user already */
+		(void)sn_log_open(o.log);
+	} else {
+		err = sn_env_read(envp, &o);
+	}
+	if (err < 0 || o.mode == SN_MODE_OFF || !sn_control_admits(&o))
 		return;
 	find_stack_size();
 	find_main_stack(argv);
-	err = join(socket);
+	err = socket != NULL ? start_outside(socket) : sn_inside_start(&o);
 	if (err < 0)
 		sn_log(SN_LOG_FILE, "process %d runs unprofiled: %s", (int)getpid(), strerror(-err));
 }

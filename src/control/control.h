@@ -25,6 +25,9 @@ int sn_connect(const char *name, uint32_t kind, uint64_t parent_cookie, struct s
 /* Map the next chunk of rings; one caller at a time.  0, -ENOSPC when all are mapped, or as sn_connect. */
 int sn_connect_more(const char *name, struct sn_segment *s);
 
+/* Tell a collector to look at its wishes now; nothing is waited for but the connection (100 ms). */
+void sn_nudge(const char *name);
+
 /* Copy /proc/self/maps into the segment: the first text, or the one of the exit.  0 or -errno. */
 int sn_snapshot_maps(const struct sn_segment *s, bool at_exit);
 
@@ -38,18 +41,26 @@ typedef int sn_create_fn(pthread_t *, const pthread_attr_t *, void *(*)(void *),
 int sn_control_create_thread(sn_create_fn *real, pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *),
 	void *arg);
 
-/* inside: the collector as a thread of this process */
+/* The abstract socket that answers for this process (an API call asks there), "" if none. */
+const char *sn_control_collector(void);
+
+/* inside.c: the collector as a thread of this process. */
 
 /*
- * Begin to be profiled by a collector inside.  The strings of o must live until sn_control_join() has returned.  0;
- * -EALREADY when sampling, also when a collector outside has us; -ENOTSUP; -errno.
+ * Start it, from any thread, at any time.  0; -EALREADY when something samples this process already; or
+ * negative errno, and nothing is sampled.  After sn_control_join it starts anew.
  */
 int sn_control_begin(const struct sn_options *o);
-/* The collector inside was asked to stop: wait until its thread has ended.  0 or -errno. */
+/* Stop sampling, have the file written, end the thread.  0 also when there is none; its error, or -ETIMEDOUT. */
 int sn_control_join(void);
 bool sn_control_is_inside(void);
-/* Abstract socket of the collector to ask, inside or outside; "" when there is none. */
-const char *sn_control_collector(void);
+
+/*
+ * The thread must not be there (unshare, setns, set*id): it ends, and begins again at resume, which takes what
+ * pause returned.  Both keep errno.
+ */
+bool sn_control_pause(void);
+void sn_control_resume(bool paused);
 
 /* ask.c */
 
@@ -87,6 +98,8 @@ const sigset_t *sn_control_without_ours(const sigset_t *set, sigset_t *copy);
 /* exit.c */
 
 /* The process is about to end: leave its last figures in the segment.  Idempotent, any thread. */
+void sn_control_figures(void);
+/* The same, then the collector inside (if any) ends, and is waited for. */
 void sn_control_exit(void);
 
 /* The modules change: dlopen is about to begin, dlclose has ended. */

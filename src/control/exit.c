@@ -10,11 +10,11 @@
 #include "base/atomic.h"
 #include "base/clock.h"
 #include "base/syscall.h"
-#include "control/control.h"
+#include "control/internal.h"
 #include "hot/hot.h"
 
 void
-sn_control_exit(void)
+sn_control_figures(void)
 {
 	struct sn_live_state *live = sn_live();
 	struct sn_segment_shared *sh;
@@ -32,6 +32,13 @@ sn_control_exit(void)
 	}
 	SN_STORE_RELAXED(&sh->cpu_at_exit_ns, sn_clock_ns(CLOCK_PROCESS_CPUTIME_ID));
 	SN_STORE_RELEASE(&sh->ended, 1);
+}
+
+void
+sn_control_exit(void)
+{
+	sn_control_figures();
+	sn_inside_end();
 }
 
 void

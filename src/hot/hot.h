@@ -41,6 +41,9 @@ uint32_t sn_slot_claim(const struct sn_segment *s) SN_HOT;
 /* Give it back.  Its timer must be gone. */
 void sn_slot_release(const struct sn_segment *s, uint32_t slot) SN_HOT;
 
+/* Does that thread have a slot?  Also true while any thread is on its way to one: ask again. */
+bool sn_slot_has(const struct sn_segment *s, int32_t tid) SN_HOT;
+
 /*
  * Start the CPU-clock timer of thread tid, whose samples go to the slot (just claimed): state ARMED, or UNARMED
  * and counted when the kernel refuses it.  0 or -errno.  Raw system calls: from any thread of the process.

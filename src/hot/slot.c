@@ -188,8 +188,8 @@ sn_slot_begin(const struct sn_live_state *live, uint32_t slot, pid_t tid)
 }
 
 /* A thread that has a slot already, or is on its way to one, must not be credited twice. */
-static bool
-has_slot(const struct sn_segment *s, int32_t tid)
+bool
+sn_slot_has(const struct sn_segment *s, int32_t tid)
 {
 	for (uint32_t i = 0; i < s->nslots && SN_LOAD_RELAXED(&s->slots[i].uses) != 0; i++) {
 		uint32_t state = SN_LOAD_ACQUIRE(&s->slots[i].state);

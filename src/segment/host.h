@@ -16,7 +16,7 @@
 #include "segment/layout.h"
 
 /* Equal in libsonde.so and its module, or the module is not used. */
-#define SN_HOST_STAMP	"0.1.0+4"
+#define SN_HOST_STAMP	"0.1.0+5"
 
 /* What the program wants of the collector's thread; written by application threads (release). */
 enum sn_host_stop {
@@ -35,6 +35,7 @@ struct sn_host {
 	/* Calls back into the program: raw system calls only, any thread. */
 	int (*arm)(int32_t tid);		/* begin to sample a thread of this process that has no slot */
 	void (*set_sampling)(bool on);		/* arm, or disarm, all threads that have a slot */
+	void (*end)(void);			/* the process exits: tell the collector, wait for it; application threads */
 
 	uint32_t stop;				/* enum sn_host_stop */
 
@@ -52,6 +53,8 @@ struct sn_host {
  */
 typedef int sn_collector_fn(struct sn_host *host);
 #define SN_COLLECTOR_ENTRY	"sn_collector_run"
+#define SN_COLLECTOR_STAMP	"sn_collector_stamp"	/* const char[]: SN_HOST_STAMP of the module */
 int sn_collector_run(struct sn_host *host);
+extern const char sn_collector_stamp[];
 
 #endif

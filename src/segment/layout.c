@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/atomic.h"
+#include "base/clock.h"
 #include "segment/layout.h"
 
 #define ROUND_PAGE(n) (((uint64_t)(n) + SN_PAGE - 1) & ~(uint64_t)(SN_PAGE - 1))
@@ -34,6 +35,20 @@ uint64_t
 sn_segment_size(uint32_t nslots, uint32_t ring_bytes)
 {
 	return offsets_of(nslots, ring_bytes).end;
+}
+
+void
+sn_segment_options_from(struct sn_segment_options *so, const struct sn_options *o)
+{
+	*so = (struct sn_segment_options){
+		.period_ns = SN_NS_PER_SEC / (uint64_t)o->hz,
+		.tick_ns = sn_clock_tick_ns(),
+		.hz = (uint32_t)o->hz,
+		.signal = (uint32_t)o->signal,
+		.depth = (uint32_t)o->depth,
+		.copy_stack = o->unwind != SN_UNWIND_FP,
+		.idle = o->mode == SN_MODE_IDLE || o->kinds == 0,
+	};
 }
 
 void

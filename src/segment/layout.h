@@ -20,6 +20,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/options.h"
+
 #define SN_SEGMENT_MAGIC	0x31656e646e6f7373ull	/* "ssndnde1": any one number will do */
 #define SN_SEGMENT_VERSION	2u
 #define SN_PAGE			4096u
@@ -221,6 +223,9 @@ struct sn_segment {
 
 /* Bytes that a segment of these sizes takes. */
 uint64_t sn_segment_size(uint32_t nslots, uint32_t ring_bytes);
+
+/* What of the options the program's side must know. */
+void sn_segment_options_from(struct sn_segment_options *so, const struct sn_options *o);
 
 /* Write the header of a fresh, zeroed segment of sn_segment_size() bytes. */
 void sn_segment_format(void *base, uint32_t nslots, uint32_t ring_bytes, uint32_t cookie,

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * internal.h - what the files of control/ share.
+ */
+#ifndef SN_CONTROL_INTERNAL_H
+#define SN_CONTROL_INTERNAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/options.h"
+#include "control/control.h"
+#include "segment/host.h"
+
+/* control.c */
+
+/* The one live state of this process: its segment is where the collector inside looks too. */
+struct sn_live_state *sn_control_state(void);
+/* What every way of sampling needs, once: live page, key, fork hooks.  0 or negative errno. */
+int sn_control_prepare(void);
+/* Everything is mapped: handler, hooks and the calling thread's timer from here on.  0 or negative errno. */
+int sn_control_go_live(void);
+/* A slot for a thread; more rings are mapped when none is left.  SN_NO_SLOT when there is none to be had. */
+uint32_t sn_control_claim_slot(struct sn_live_state *live);
+/* Where fork children ask for their segment. */
+void sn_control_set_socket(const char *name);
+/* Sampling by a collector that is not in this process. */
+bool sn_control_is_guest(void);
+/* May this program be profiled under SONDE_ONLY? */
+bool sn_control_admits(const struct sn_options *o);
+
+/* environ.c */
+
+/* The value of a variable in envp, NULL when it is not there or empty. */
+const char *sn_env_find(char *const envp[], const char *name);
+/* Does LD_PRELOAD name libsonde.so, or is a variable of ours set? */
+bool sn_env_asks_for_us(char *const envp[]);
+/* The options of envp; complains of bad ones where the user sees it once.  0 or -EINVAL. */
+int sn_env_read(char *const envp[], struct sn_options *o);
+/* Copy the texts to memory of our own: programs write over their environment.  0 or -ENOMEM. */
+int sn_options_keep(struct sn_options *o);
+
+/* memory.c */
+
+/* A segment of this process's own into s, its header filled.  0 or negative errno. */
+int sn_memory_segment(const struct sn_options *o, struct sn_segment *s);
+/* Map the next chunk of its rings; one caller at a time.  0, -ENOSPC or -ENOMEM. */
+int sn_memory_more(struct sn_segment *s);
+/* Give back what sn_memory_segment took; nobody may use it any more. */
+void sn_memory_release(struct sn_segment *s);
+
+/* module.c */
+
+struct sn_module {
+	sn_collector_fn *run;
+	sn_create_fn *create;		/* libc's own pthread_create */
+	bool opened;
+};
+
+/* Open libsonde-collect.so in a name space of its own.  0 or negative errno; why is in the log. */
+int sn_module_open(struct sn_module *m, char *program, uint32_t program_bytes);
+
+/* inside.c */
+
+/* Start the collector inside this process, from scratch.  0 or negative errno: nothing is sampled then. */
+int sn_inside_start(const struct sn_options *o);
+/* Does it run in this very process (not: in the parent of this vfork child)? */
+bool sn_inside_runs(void);
+bool sn_inside_has_segment(void);
+/* The process ends: the collector is told, and waited for as long as SONDE_EXIT_WAIT. */
+void sn_inside_end(void);
+/* One application thread more; one less: the last one takes the collector along. */
+void sn_inside_thread_begins(void);
+void sn_inside_thread_ends(void);
+/* fork: hold it off while a module is half open; in the child: there is no collector here. */
+void sn_inside_before_fork(void);
+void sn_inside_after_fork(bool is_child);
+/* The name that children of this process ask; "" while it is not known. */
+const char *sn_inside_socket(void);
+
+#endif

@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * memory.c - a segment of the process's own, for the collector inside.
+ *
+ * Runs in:  constructor, profiler_start(), and (rings) whatever thread makes a thread.  Raw system calls.
+ * Memory:   shared anonymous mappings, not inherited by fork, not in core dumps: the part before the rings, then
+ *           rings in chunks as threads need them.  Kept until the process ends.
+ * When full: short address space (ulimit -v) gets fewer slots; threads without one go unsampled, and are counted.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+
+#include "base/atomic.h"
+#include "base/clock.h"
+#include "base/syscall.h"
+#include "control/internal.h"
+
+static void *
+map(uint64_t bytes)
+{
+	long at = sn_syscall6(SYS_mmap, 0, (long)bytes, PROT_READ | PROT_WRITE,
+		MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (at < 0 && at >= -4095)
+		return NULL;
+	/* A child that could write here would answer for its parent's threads. */
+	if (sn_syscall3(SYS_madvise, at, bytes, MADV_DONTFORK) < 0) {
+		(void)sn_syscall2(SYS_munmap, at, bytes);
+		return NULL;
+	}
+	(void)sn_syscall3(SYS_madvise, at, bytes, MADV_DONTDUMP);
+	return (void *)at;
+}
+
+/* Field 22 of /proc/self/stat, which tells a reused pid; 0 without /proc. */
+static uint64_t
+start_time(void)
+{
+	char text[1024];
+	long fd = sn_syscall4(SYS_openat, AT_FDCWD, "/proc/self/stat", O_RDONLY | O_CLOEXEC, 0);
+	const char *s;
+	long n;
+
+	if (fd < 0)
+		return 0;
+	n = sn_syscall3(SYS_read, fd, text, sizeof(text) - 1);
+	(void)sn_syscall1(SYS_close, fd);
+	if (n <= 0)
+		return 0;
+	text[n] = '\0';
+	s = strrchr(text, ')');		/* field 2 may hold anything */
+	for (int field = 2; s != NULL && field < 22; field++)
+		s = strchr(s + 1, ' ');
+	return s != NULL ? strtoull(s, NULL, 10) : 0;
+}
+
+static void
+fill_header(struct sn_segment_header *h)
+{
+	long n;
+
+	h->pid = (int32_t)sn_syscall0(SYS_getpid);
+	h->start_time = start_time();
+	h->mono_ns = sn_clock_mono_ns();
+	h->real_ns = sn_clock_ns(CLOCK_REALTIME);
+	n = sn_syscall4(SYS_readlinkat, AT_FDCWD, "/proc/self/exe", h->exe, sizeof(h->exe) - 1);
+	h->exe[n > 0 ? n : 0] = '\0';
+}
+
+static uint32_t
+new_cookie(void)
+{
+	uint32_t cookie = 0;
+
+	while (cookie == 0)
+		if (sn_syscall3(SYS_getrandom, &cookie, sizeof(cookie), GRND_NONBLOCK) < 0)
+			cookie = (uint32_t)sn_clock_mono_ns() | 1;
+	return cookie;
+}
+
+static int
+map_chunk(struct sn_segment *s, uint32_t n)
+{
+	uint64_t bytes;
+
+	(void)sn_segment_chunk(s, n, &bytes);
+	s->ring_chunk[n] = map(bytes);
+	return s->ring_chunk[n] != NULL ? 0 : -ENOMEM;
+}
+
+static int
+make(const struct sn_options *o, uint32_t nslots, struct sn_segment *s)
+{
+	uint32_t ring_bytes = o->unwind == SN_UNWIND_FP ? SN_RING_FRAMES : SN_RING_COPY;
+	uint64_t rings = sn_segment_size(nslots, ring_bytes) - (uint64_t)nslots * ring_bytes;
+	struct sn_segment_options so;
+	void *base = map(rings);
+	int err;
+
+	if (base == NULL)
+		return -ENOMEM;
+	sn_segment_options_from(&so, o);
+	sn_segment_format(base, nslots, ring_bytes, new_cookie(), &so);
+	fill_header(base);
+	err = sn_segment_open(s, base, rings);
+	if (err == 0)
+		err = map_chunk(s, 0);
+	if (err < 0)
+		(void)sn_syscall2(SYS_munmap, base, rings);
+	return err;
+}
+
+int
+sn_memory_segment(const struct sn_options *o, struct sn_segment *s)
+{
+	static const uint32_t sizes[] = { SN_SLOTS_DEFAULT, 64, 4, 1 };
+	int err = -ENOMEM;
+
+	for (size_t i = 0; err == -ENOMEM && i < sizeof(sizes) / sizeof(sizes[0]); i++)
+		err = make(o, sizes[i], s);
+	return err;
+}
+
+int
+sn_memory_more(struct sn_segment *s)
+{
+	uint32_t ready = SN_LOAD_RELAXED(&s->shared->slots_ready);
+	int err;
+
+	if (ready >= s->nslots)
+		return -ENOSPC;
+	err = map_chunk(s, ready / SN_CHUNK_SLOTS);
+	if (err == 0) {
+		ready += SN_CHUNK_SLOTS;
+		SN_STORE_RELEASE(&s->shared->slots_ready, ready < s->nslots ? ready : s->nslots);
+	}
+	return err;
+}
+
+void
+sn_memory_release(struct sn_segment *s)
+{
+	for (uint32_t n = 0; n * SN_CHUNK_SLOTS < s->nslots; n++) {
+		uint64_t bytes;
+
+		(void)sn_segment_chunk(s, n, &bytes);
+		if (s->ring_chunk[n] != NULL)
+			(void)sn_syscall2(SYS_munmap, s->ring_chunk[n], bytes);
+	}
+	(void)sn_syscall2(SYS_munmap, s->base, s->bytes);
+	memset(s, 0, sizeof(*s));
+}

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * inside.c - the module's entry: make the thread one that can do the program no harm, then serve.
+ *
+ * Runs in:  the collector's thread, in a name space of its own; the destructor in a thread that exits.
+ * Why here: descriptors, working folder, capabilities and privileges are the kernel thread's, not the
+ *           process's; each is given up before the first file is opened.
+ * When it fails: descriptors that cannot be parted from the program's end it, with that errno.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <locale.h>
+#include <malloc.h>
+#include <sched.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "service/inside.h"
+
+#define SN_EXPORT __attribute__((visibility("default")))
+#define FDS_MAX (1u << 20)
+
+SN_EXPORT const char sn_collector_stamp[] = SN_HOST_STAMP;
+
+static struct sn_host *served;
+static pid_t served_pid;
+
+/*
+ * libdw's constructor opens libdebuginfod, and with it curl and a TLS library: nothing in a program goes to the
+ * network for us, so nothing is there to be opened.  Found before libc's, because the module is
+ * first in its name space.
+ */
+SN_EXPORT void *dlopen(const char *file, int mode);
+
+SN_EXPORT void *
+dlopen(const char *file, int mode)
+{
+	(void)file;
+	(void)mode;
+	return NULL;
+}
+
+/* A kernel before 5.9 has no close_range: one by one. */
+static int
+close_all(void)
+{
+	struct rlimit rl;
+	rlim_t end = 1024;
+
+	if (unshare(CLONE_FILES) < 0)
+		return -errno;
+	if (getrlimit(RLIMIT_NOFILE, &rl) == 0 && rl.rlim_max > end)
+		end = rl.rlim_max;
+	for (unsigned fd = 0; fd < (end < FDS_MAX ? end : FDS_MAX); fd++)
+		(void)close((int)fd);
+	return 0;
+}
+
+/* An empty table of our own: nothing of the program's is held open, nothing of ours is seen there. */
+static int
+part_descriptors(void)
+{
+	int err = 0, fd;
+
+#ifndef SYS_close_range
+#define SYS_close_range 436
+#endif
+	if (syscall(SYS_close_range, 0, ~0u, 1u << 1 /* CLOSE_RANGE_UNSHARE */) < 0)
+		err = close_all();
+	if (err < 0)
+		return err;
+	fd = open("/dev/null", O_RDWR);		/* 0, 1 and 2: what writes there by mistake harms nobody */
+	if (fd < 0)
+		fd = eventfd(0, 0);
+	for (int to = 0; to <= 2 && fd >= 0; to++)
+		if (to != fd)
+			(void)dup2(fd, to);
+	return 0;
+}
+
+static void
+drop_privileges(void)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct none[2] = { 0 };
+
+	(void)syscall(SYS_capset, &head, none);
+	(void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+}
+
+bool
+sn_inside_is_alone(void)
+{
+	char path[64], text[512];
+	struct stat st;
+	const char *end;
+	ssize_t n;
+	int fd;
+
+	if (stat("/proc/self/task", &st) < 0 || st.st_nlink > 4)
+		return false;
+	if (st.st_nlink == 3)
+		return true;
+	(void)snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)getpid());
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	n = read(fd, text, sizeof(text) - 1);
+	(void)close(fd);
+	text[n > 0 ? n : 0] = '\0';
+	end = strrchr(text, ')');
+	return end != NULL && end[1] == ' ' && end[2] == 'Z';
+}
+
+/* exit(): the module's destructors come before those of its libraries; no thread may be in them by then. */
+__attribute__((destructor)) static void
+end(void)
+{
+	if (served != NULL && served_pid == getpid())
+		served->end();
+}
+
+SN_EXPORT int
+sn_collector_run(struct sn_host *host)
+{
+	int err;
+
+	/* A thread that another libc made has no tables for isalpha() and its like. */
+	(void)uselocale(LC_GLOBAL_LOCALE);
+	if (host->bytes != sizeof(*host) || memcmp(host->stamp, SN_HOST_STAMP, sizeof(SN_HOST_STAMP)) != 0)
+		return -EPROTO;
+	(void)mallopt(M_ARENA_MAX, 1);		/* one thread at a time: no 64 MiB of addresses for another arena */
+	err = part_descriptors();
+	if (err < 0)
+		return err;
+	(void)unshare(CLONE_FS);		/* refused: we never change the working folder anyway */
+	drop_privileges();
+	(void)sn_log_open(host->options.log);
+	served = host;
+	served_pid = getpid();
+	return sn_service_run_inside(host);
+}
