@@ -225,13 +225,14 @@ after_fork_in_child(void)
 {
 	uint64_t parent = (uint64_t)control.state.segment.cookie;
 
-	if (sn_inside_has_segment() || control.active)
-		sn_inside_after_fork(true);
+	sn_inside_after_fork(true);
 	if (!control.active || sn_live() != NULL)
 		return;
 	control.active = false;
 	control.growing = 0;
 	(void)pthread_setspecific(control.key, NULL);
+	if (sn_family_settles())
+		return;
 	if (sn_connect(control.socket, SN_HELLO_FORK, parent, &control.state.segment) == 0)
 		go_live(true);
 }
@@ -304,6 +305,21 @@ sn_control_go_live(void)
 	find_own_stack();
 	go_live(false);
 	return 0;
+}
+
+void
+sn_control_leave_guest(void)
+{
+	struct sn_live_state *live = sn_live();
+
+	control.active = false;
+	if (live == NULL)
+		return;
+	sn_threads_set_sampling(live, false);
+	SN_STORE_RELEASE(&sn_live_page->state, NULL);
+	(void)pthread_setspecific(control.key, NULL);
+	if (sn_inside_threads() == 1)		/* else another thread may be in it: it stays mapped */
+		sn_memory_release(&live->segment);
 }
 
 bool

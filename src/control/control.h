@@ -62,6 +62,17 @@ bool sn_control_is_inside(void);
 bool sn_control_pause(void);
 void sn_control_resume(bool paused);
 
+/*
+ * A forked child that will outlive its parent (setsid, daemon) gets a collector of its own: settle.  forked: for the
+ * child of a process that did so just now, as daemons fork twice; in fork's wrapper, after all hooks.  Both do nothing
+ * anywhere else.
+ */
+void sn_control_settle(void);
+void sn_control_forked(void);
+/* This process leaves in a moment without a word (daemon): its collector ends now.  Return undoes that. */
+bool sn_control_leave(void);
+void sn_control_return(bool left);
+
 /* ask.c */
 
 /*

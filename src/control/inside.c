@@ -98,6 +98,18 @@ leave(void)
 	SN_STORE_RELEASE(&inside.owner, 0);
 }
 
+const struct sn_options *
+sn_inside_options(void)
+{
+	return &inside.host.options;
+}
+
+int32_t
+sn_inside_threads(void)
+{
+	return inside.threads;
+}
+
 const char *
 sn_inside_socket(void)
 {
@@ -166,6 +178,8 @@ sn_inside_after_fork(bool is_child)
 		(void)__atomic_fetch_sub(&inside.forking, 1, __ATOMIC_SEQ_CST);
 		return;
 	}
+	sn_family_note(inside.pid != 0, inside.threads);
+	inside.threads = 1;
 	inside.forking = 0;
 	inside.owner = 0;
 	inside.pid = 0;
@@ -341,17 +355,24 @@ sn_inside_start(const struct sn_options *o)
 	return err;
 }
 
+/* Ask it to return.  One that is not serving yet looks at the word when it does; then it must be woken. */
+static bool
+stop(enum sn_host_stop how, uint64_t patience_ns)
+{
+	SN_STORE_RELEASE(&inside.host.stop, (uint32_t)how);
+	if (patience_ns == 0 || !wait_while(0, patience_ns))
+		return false;
+	sn_nudge(sn_inside_socket());
+	return wait_while(1, patience_ns);
+}
+
 void
 sn_inside_end(void)
 {
-	struct sn_host *h = &inside.host;
-
 	if (!sn_inside_runs())
 		return;
 	inside.ending = true;
-	SN_STORE_RELEASE(&h->stop, (uint32_t)SN_HOST_END);
-	sn_nudge(sn_inside_socket());
-	(void)wait_while(1, (uint64_t)h->options.exit_wait);
+	(void)stop(SN_HOST_END, (uint64_t)inside.host.options.exit_wait);
 }
 
 /*
@@ -374,9 +395,7 @@ stop_and_join(enum sn_host_stop how, uint64_t patience_ns)
 {
 	int cancel, unused;
 
-	SN_STORE_RELEASE(&inside.host.stop, (uint32_t)how);
-	sn_nudge(sn_inside_socket());
-	if (!wait_while(1, patience_ns)) {
+	if (!stop(how, patience_ns)) {
 		uint32_t pause = SN_HOST_PAUSE;
 
 		(void)SN_CAS_ACQ_REL(&inside.host.stop, &pause, (uint32_t)SN_HOST_RUN);
@@ -425,8 +444,7 @@ sn_control_resume(bool paused)
 void
 sn_inside_thread_begins(void)
 {
-	if (inside.pid != 0)
-		(void)SN_ADD_RELAXED(&inside.threads, 1);
+	(void)SN_ADD_RELAXED(&inside.threads, 1);
 }
 
 /*
@@ -436,9 +454,7 @@ sn_inside_thread_begins(void)
 void
 sn_inside_thread_ends(void)
 {
-	if (!is_here() || __atomic_sub_fetch(&inside.threads, 1, __ATOMIC_ACQ_REL) != 0)
-		return;
-	if (!sn_inside_runs() || !enter())
+	if (__atomic_sub_fetch(&inside.threads, 1, __ATOMIC_ACQ_REL) != 0 || !sn_inside_runs() || !enter())
 		return;
 	sn_control_figures();
 	inside.ending = true;

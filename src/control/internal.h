@@ -25,10 +25,19 @@ int sn_control_go_live(void);
 uint32_t sn_control_claim_slot(struct sn_live_state *live);
 /* Where fork children ask for their segment. */
 void sn_control_set_socket(const char *name);
+/* The guest of another process's collector leaves it: nothing is sampled. */
+void sn_control_leave_guest(void);
 /* Sampling by a collector that is not in this process. */
 bool sn_control_is_guest(void);
 /* May this program be profiled under SONDE_ONLY? */
 bool sn_control_admits(const struct sn_options *o);
+
+/* family.c */
+
+/* In the child of a fork, before anything is reset; is_inside: its parent had a collector inside. */
+void sn_family_note(bool is_inside, int32_t threads);
+/* Will this child get its own collector in a moment? */
+bool sn_family_settles(void);
 
 /* environ.c */
 
@@ -76,6 +85,10 @@ void sn_inside_thread_ends(void);
 /* fork: hold it off while a module is half open; in the child: there is no collector here. */
 void sn_inside_before_fork(void);
 void sn_inside_after_fork(bool is_child);
+/* The options it was started with here or in an ancestor. */
+const struct sn_options *sn_inside_options(void);
+/* How many threads the program has, as far as they went through us. */
+int32_t sn_inside_threads(void);
 /* The name that children of this process ask; "" while it is not known. */
 const char *sn_inside_socket(void);
 

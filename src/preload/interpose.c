@@ -31,16 +31,22 @@ static const char *const real_name[REAL_COUNT] = {
 };
 static void *real_function[REAL_COUNT];
 
+void *
+sn_preload_next(void **cache, const char *name)
+{
+	void *fn = SN_LOAD_RELAXED(cache);
+
+	if (fn == NULL) {
+		fn = dlsym(RTLD_NEXT, name);
+		SN_STORE_RELAXED(cache, fn);
+	}
+	return fn;
+}
+
 static void *
 real(enum real which)
 {
-	void *fn = SN_LOAD_RELAXED(&real_function[which]);
-
-	if (fn == NULL) {
-		fn = dlsym(RTLD_NEXT, real_name[which]);
-		SN_STORE_RELAXED(&real_function[which], fn);
-	}
-	return fn;
+	return sn_preload_next(&real_function[which], real_name[which]);
 }
 
 void
@@ -48,6 +54,7 @@ sn_preload_resolve(void)
 {
 	for (int i = 0; i < REAL_COUNT; i++)
 		(void)real((enum real)i);
+	sn_preload_resolve_alone();
 }
 
 SN_EXPORT int

@@ -8,6 +8,10 @@
 /* Look up every function that we answer for. */
 void sn_preload_resolve(void);
 
+/* The next definition of a name after ours; found once. */
+void *sn_preload_next(void **cache, const char *name);
+void sn_preload_resolve_alone(void);
+
 /* Called by dlopen_ARCH.S: notes that the modules change; the real dlopen, or NULL. */
 __attribute__((visibility("hidden"))) void *sn_dlopen_begin(void);
 

@@ -145,7 +145,7 @@ sn_service_run_inside(struct sn_host *host)
 		(void)event_add(l->tick, &tv);
 		SN_STORE_RELEASE(&host->ready, 1u);
 		(void)syscall(SYS_futex, &host->ready, FUTEX_WAKE_PRIVATE, INT32_MAX);
-		if (event_base_dispatch(l->service->base) < 0)
+		if (!must_end(l) && event_base_dispatch(l->service->base) < 0)
 			err = -EIO;
 		drain(l);
 	}
