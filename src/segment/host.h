@@ -35,7 +35,7 @@ struct sn_host {
 	/* Calls back into the program: raw system calls only, any thread. */
 	int (*arm)(int32_t tid);		/* begin to sample a thread of this process that has no slot */
 	void (*set_sampling)(bool on);		/* arm, or disarm, all threads that have a slot */
-	void (*end)(void);			/* the process exits: tell the collector, wait for it; application threads */
+	void (*end)(void);			/* application threads, at exit: tell the collector, wait */
 
 	uint32_t stop;				/* enum sn_host_stop */
 
