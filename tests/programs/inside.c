@@ -4,6 +4,7 @@
  *
  * Usage: inside WHAT [ARG]: says on stdout what came of it; the same with and without sonde.
  */
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -271,28 +272,29 @@ start_profiler(void *arg)
 	return NULL;
 }
 
-/* Children forked while another thread is starting the profiler: each must work, and end. */
+/* Children forked while another thread is starting the profiler: each can load a library, which needs the loader. */
 static int
 do_fork_while_starting(char **arg)
 {
 	/* by name: without sonde there is none */
 	extern int sonde_start(const void *options) __attribute__((weak));
-	int failed = 0, status;
+	int failed = 0, status, n = 0;
+	pid_t pids[40];
 	pthread_t t;
 
-	(void)arg;
 	if (sonde_start != NULL && pthread_create(&t, NULL, start_profiler, (void *)(uintptr_t)sonde_start) != 0)
 		return 1;
-	for (int i = 0; i < 40 && !(starts_done && i > 8); i++) {
-		pid_t pid = fork();
-
-		if (pid == 0) {
-			free(malloc(100000));
-			burn_ms(1);
-			exit(7);
+	(void)usleep((useconds_t)atoi(arg[0]));
+	for (; n < 40 && !(starts_done && n > 8); n++) {
+		pids[n] = fork();
+		if (pids[n] == 0) {
+			(void)alarm(10);
+			exit(dlopen("libz.so.1", RTLD_NOW) != NULL ? 7 : 8);
 		}
-		failed += pid < 0 || waitpid(pid, &status, 0) != pid || !WIFEXITED(status) || WEXITSTATUS(status) != 7;
 	}
+	for (int i = 0; i < n; i++)
+		failed += pids[i] < 0 || waitpid(pids[i], &status, 0) != pids[i] || !WIFEXITED(status) ||
+		    WEXITSTATUS(status) != 7;
 	if (sonde_start != NULL)
 		(void)pthread_join(t, NULL);
 	return printf("children failed %d\n", failed) < 0;
