@@ -45,12 +45,15 @@ same_file(int fd, uint64_t dev, uint64_t ino, bool by_mapping)
 		((uint32_t)fs.f_type == OVERLAYFS_SUPER_MAGIC || (uint32_t)fs.f_type == BTRFS_SUPER_MAGIC);
 }
 
-/* O_PATH first: merely opening a device or a FIFO that someone put there can have effects.  fd or -errno. */
+/*
+ * O_PATH first: merely opening a device or a FIFO that someone put there can have effects.  (Inside, /proc/self/fd has the
+ * program's descriptors.)  fd or -errno.
+ */
 static int
 open_checked(const char *path, uint64_t dev, uint64_t ino, bool by_mapping)
 {
 	int at = open(path, O_PATH | O_CLOEXEC);
-	char self[32];
+	char self[40];
 	int fd;
 
 	if (at < 0)
@@ -59,7 +62,7 @@ open_checked(const char *path, uint64_t dev, uint64_t ino, bool by_mapping)
 		(void)close(at);
 		return -ESTALE;
 	}
-	(void)snprintf(self, sizeof(self), "/proc/self/fd/%d", at);
+	(void)snprintf(self, sizeof(self), "/proc/thread-self/fd/%d", at);
 	fd = open(self, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
 		fd = -errno;

@@ -208,7 +208,7 @@ nudge(const struct sn_process *p, pid_t tid, uint32_t signal)
 		return false;
 	si.si_pid = getpid();
 	si.si_uid = getuid();
-	si.si_value.sival_ptr = (void *)(uintptr_t)((uint64_t)p->seg.cookie << 32);
+	si.si_value.sival_ptr = (void *)(uintptr_t)((uint64_t)p->seg.cookie << 32 | SN_NUDGE);
 	return syscall(SYS_rt_tgsigqueueinfo, p->pid, tid, (int)signal, &si) == 0;
 }
 

@@ -35,12 +35,8 @@ sn_nudge(const char *name)
 	struct sn_hello hello = {
 		.magic = SN_HELLO_MAGIC, .version = SN_SEGMENT_VERSION, .kind = SN_HELLO_NUDGE,
 	};
-	long fd = open_socket(name);
 
-	if (fd < 0)
-		return;			/* it looks by itself, ten times a second */
-	(void)sn_syscall6(SYS_sendto, fd, (long)&hello, sizeof(hello), MSG_NOSIGNAL | MSG_DONTWAIT, 0, 0);
-	(void)sn_syscall1(SYS_close, fd);
+	sn_tell(name, &hello, sizeof(hello));	/* when that fails: it looks by itself, ten times a second */
 }
 
 /* Map a part of the segment.  Negative errno, or its address. */

@@ -351,7 +351,7 @@ start_outside(const char *socket)
 	err = sn_connect(control.socket, SN_HELLO_EXEC, 0, &control.state.segment);
 	if (err == 0)
 		err = sn_control_go_live();
-	if (err == 0 && !control.state.options.idle)
+	if (err == 0)
 		sn_threads_adopt(&control.state, (pid_t)sn_syscall0(SYS_gettid));
 	return err;
 }

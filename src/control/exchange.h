@@ -26,4 +26,7 @@ struct sn_offer {
  */
 int sn_exchange(const char *name, const void *message, size_t bytes, uint64_t wait_ns, struct sn_offer *o);
 
+/* Send a message that nobody answers; what fails is not told. */
+void sn_tell(const char *name, const void *message, size_t bytes);
+
 #endif

@@ -268,7 +268,7 @@ arm(int32_t tid)
 	slot = sn_control_claim_slot(live);
 	if (slot == SN_NO_SLOT)
 		return -ENOSPC;
-	err = sn_timer_arm(live, slot, tid);
+	err = sn_slot_begin(live, slot, tid);
 	if (err == -EINVAL)
 		sn_slot_release(&live->segment, slot);	/* not a thread any more */
 	return err;
@@ -327,7 +327,7 @@ start(const struct sn_options *o)
 	s->shared->pid_inside = (uint64_t)sn_syscall0(SYS_getpid);
 	inside.pid = (int32_t)s->shared->pid_inside;
 	err = sn_control_go_live();
-	if (err == 0 && !sn_control_state()->options.idle)
+	if (err == 0)
 		sn_threads_adopt(sn_control_state(), (pid_t)sn_syscall0(SYS_gettid));
 	if (err == 0)
 		err = start_thread();

@@ -82,7 +82,7 @@ sn_socket_connect(const char *path)
 	dir = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
 		return -errno;
-	(void)snprintf(shorter, sizeof(shorter), "/proc/self/fd/%d%s", dir, slash);
+	(void)snprintf(shorter, sizeof(shorter), "/proc/thread-self/fd/%d%s", dir, slash);
 	fd = connect_short(shorter);
 	(void)close(dir);
 	return fd;

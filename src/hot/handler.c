@@ -58,16 +58,17 @@ sn_handler(int sig, siginfo_t *si, void *ucontext)
 	int saved = errno;
 	struct sn_live_state *live = sn_live();
 	uint64_t value = (uint64_t)(uintptr_t)si->si_value.sival_ptr;
-	bool ours = (value >> 32) == sn_newest_cookie && sn_newest_cookie != 0 &&
-	    (si->si_code == SI_TIMER || si->si_code == SI_QUEUE);
+	bool is_nudge = si->si_code == SI_QUEUE && (uint32_t)value == SN_NUDGE;
+	bool ours = is_nudge ||
+	    (si->si_code == SI_TIMER && (value >> 32) == sn_newest_cookie && sn_newest_cookie != 0);
 
 	if (!ours) {
 		pass_on(sig, si, ucontext);
 	} else if (live != NULL) {
 		uint32_t slot = (uint32_t)value;
 
-		/* SI_QUEUE is the collector's nudge to a thread that has no timer yet: only the wishes. */
-		if (si->si_code == SI_TIMER && slot < live->segment.nslots)
+		/* A nudge goes to a thread that has no timer yet: only the wishes. */
+		if (!is_nudge && slot < live->segment.nslots)
 			sn_cpu_tick(live, slot, si->si_overrun, ucontext);
 		if (has_wishes(&live->segment))
 			sn_wishes_obey(live);

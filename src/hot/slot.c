@@ -207,7 +207,7 @@ sn_slot_adopt(const struct sn_live_state *live, pid_t tid)
 	uint32_t slot;
 	int err;
 
-	if (has_slot(s, tid))
+	if (sn_slot_has(s, tid))
 		return -EEXIST;
 	slot = sn_slot_claim(s);
 	if (slot == SN_NO_SLOT)

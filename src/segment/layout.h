@@ -85,6 +85,12 @@ struct sn_segment_shared {
 	uint32_t reserved;
 };
 
+/*
+ * Lower half of sival_ptr of the collector's own signal, which makes a thread look at the wishes: no slot has this
+ * number.  Whatever the upper half says it never reaches the program: another image may run in the process by now.
+ */
+#define SN_NUDGE	0x736f6e64u
+
 /* What the collector asks: arm a timer for a thread that has none, or drop the timer of a dead one. */
 enum sn_wish_op { SN_WISH_NONE, SN_WISH_ARM, SN_WISH_DISARM };
 

@@ -204,6 +204,19 @@ sn_guest_note_program(struct sn_guest *g, const struct sn_guest *parent)
 		g->cmdline.len--;
 }
 
+bool
+sn_guest_has_execed(struct sn_guest *g)
+{
+	uint64_t now;
+
+	if (g->service->host == NULL || g->process->host != NULL)
+		return false;
+	now = sn_proc_stat(g->process->pid, 28);	/* 0 or 1 where we may not know */
+	if (g->stack_start == 0)
+		g->stack_start = now;
+	return now != g->stack_start && now > 1 && g->stack_start > 1;
+}
+
 /* The number that the process has in its own pid namespace. */
 static pid_t
 pid_inside(const struct sn_process *p)

@@ -14,13 +14,11 @@
 #include <malloc.h>
 #include <sched.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -96,30 +94,6 @@ drop_privileges(void)
 
 	(void)syscall(SYS_capset, &head, none);
 	(void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-}
-
-bool
-sn_inside_is_alone(void)
-{
-	char path[64], text[512];
-	struct stat st;
-	const char *end;
-	ssize_t n;
-	int fd;
-
-	if (stat("/proc/self/task", &st) < 0 || st.st_nlink > 4)
-		return false;
-	if (st.st_nlink == 3)
-		return true;
-	(void)snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)getpid());
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	n = read(fd, text, sizeof(text) - 1);
-	(void)close(fd);
-	text[n > 0 ? n : 0] = '\0';
-	end = strrchr(text, ')');
-	return end != NULL && end[1] == ' ' && end[2] == 'Z';
 }
 
 /* exit(): the module's destructors come before those of its libraries; no thread may be in them by then. */

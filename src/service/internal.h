@@ -27,6 +27,7 @@ struct sn_guest {
 	struct sn_http_listener *listener;
 	bool socket_tried;
 	uint32_t takers;		/* clients that are taking a profile of it */
+	uint64_t stack_start;		/* of its image, as the kernel says; 0 not known */
 	struct sn_guest *next;
 };
 
@@ -102,6 +103,7 @@ int sn_welcome_open(struct sn_service *s);
 /* service.c */
 void sn_service_tick(struct sn_service *s);	/* drain, scan, expire */
 void sn_service_nudged(struct sn_service *s);	/* the program has changed host->stop */
+bool sn_service_must_stop(const struct sn_service *s);	/* … to something else than to run; inside only */
 
 /* guest.c */
 struct sn_guest *sn_guest_find(struct sn_service *s, pid_t pid);
@@ -117,6 +119,11 @@ void sn_guest_open_socket(struct sn_guest *g);
 void sn_guest_end(struct sn_service *s, struct sn_guest *g);
 /* Free it without a profile. */
 void sn_guest_free(struct sn_service *s, struct sn_guest *g);
+/*
+ * Inside: has the process, a child of the program's, begun another image by exec?  That one has a collector inside it,
+ * or is not profiled; it does not say so here.
+ */
+bool sn_guest_has_execed(struct sn_guest *g);
 /* Begin a span of it, or end one: in SONDE=idle sampling follows. */
 void sn_guest_pin(struct sn_guest *g);
 void sn_guest_unpin(struct sn_guest *g);

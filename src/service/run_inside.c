@@ -7,17 +7,20 @@
  * When it cannot start: host->error and host->complaint say why, and the program goes on unprofiled.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/futex.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/atomic.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "service/inside.h"
 #include "service/internal.h"
 
 /* What outlives a pause. */
@@ -32,6 +35,30 @@ set_ready(struct sn_host *host, uint32_t value)
 {
 	SN_STORE_RELEASE(&host->ready, value);
 	(void)syscall(SYS_futex, &host->ready, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+}
+
+bool
+sn_inside_is_alone(void)
+{
+	char path[64], text[512];
+	struct stat st;
+	const char *end;
+	ssize_t n;
+	int fd;
+
+	if (stat("/proc/self/task", &st) < 0 || st.st_nlink > 4)
+		return false;
+	if (st.st_nlink == 3)
+		return true;
+	(void)snprintf(path, sizeof(path), "/proc/self/task/%d/stat", (int)getpid());
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	n = read(fd, text, sizeof(text) - 1);
+	(void)close(fd);
+	text[n > 0 ? n : 0] = '\0';
+	end = strrchr(text, ')');
+	return end != NULL && end[1] == ' ' && end[2] == 'Z';
 }
 
 /* The program itself as a guest: a new process, or the one from before the pause. */
@@ -111,7 +138,7 @@ run(struct sn_service *s, struct kept *kept)
 	(void)snprintf(s->host->collector, sizeof(s->host->collector), "%s", s->socket);
 	sn_service_tick(s);
 	set_ready(s->host, 1);
-	err = event_base_dispatch(s->base) < 0 ? -EIO : 0;
+	err = sn_service_must_stop(s) || event_base_dispatch(s->base) == 0 ? 0 : -EIO;
 	end_own_program(s, kept);
 	return err;
 }

@@ -21,6 +21,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "service/inside.h"
 #include "service/internal.h"
 
 #define TICK_NS		(SN_NS_PER_SEC / 10)
@@ -54,6 +55,10 @@ scan_guests(struct sn_service *s, uint64_t now)
 		uint64_t begun = sn_guest_cost_begin();
 
 		next = g->next;
+		if (sn_guest_has_execed(g)) {
+			sn_guest_end(s, g);
+			continue;
+		}
 		sn_process_scan(p, (uint32_t)s->options.signal);
 		sn_history_expire(&p->history, now);
 		sn_guest_cost_end(g, begun);
@@ -105,6 +110,12 @@ sn_service_tick(struct sn_service *s)
 		set_tick(s, TICK_NS);
 }
 
+bool
+sn_service_must_stop(const struct sn_service *s)
+{
+	return s->host != NULL && (SN_LOAD_ACQUIRE(&s->host->stop) != SN_HOST_RUN || sn_inside_is_alone());
+}
+
 static void
 on_tick(evutil_socket_t fd, short what, void *arg)
 {
@@ -113,7 +124,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	sn_service_tick(s);
-	if (is_over(s, sn_clock_mono_ns()) || (s->host != NULL && SN_LOAD_ACQUIRE(&s->host->stop) != SN_HOST_RUN))
+	if (is_over(s, sn_clock_mono_ns()) || sn_service_must_stop(s))
 		(void)event_base_loopbreak(s->base);
 }
 

@@ -52,10 +52,4 @@ const char *sn_service_socket(const struct sn_service *s);
  */
 int sn_service_run(struct sn_service *s, pid_t command, int signal_fd, struct sn_service_result *result);
 
-/*
- * The same inside a program, on a thread that has its own descriptors and blocks all signals: until host->stop.
- * Sets host->ready when it serves.  0 or -errno.
- */
-int sn_service_run_inside(struct sn_host *host);
-
 #endif

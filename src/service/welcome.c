@@ -35,6 +35,8 @@ struct message {
 	struct sn_hello hello;
 	struct sn_ask ask;
 };
+#define ASK_BYTES ((ssize_t)(sizeof(struct sn_hello) + sizeof(struct sn_ask)))	/* without the padding */
+_Static_assert(offsetof(struct message, ask) == sizeof(struct sn_hello), "one follows the other");
 
 static bool
 descends_from_us(struct sn_service *s, pid_t pid)
@@ -121,8 +123,10 @@ join(struct sn_service *s, const struct sn_hello *hello, const struct ucred *pee
 	*out = g;
 	err = sn_process_begin_image(g->process, &s->options, hello->max_slots,
 		parent != NULL ? parent->process : NULL);
-	if (err == 0)
+	if (err == 0) {
 		sn_guest_note_program(g, parent);
+		(void)sn_guest_has_execed(g);		/* so that the next image is seen to be another */
+	}
 	return err;
 }
 
@@ -264,7 +268,7 @@ on_hello(evutil_socket_t fd, short what, void *arg)
 			return;
 		if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
 			n = -1;
-		if (n == (ssize_t)sizeof(m) && m.hello.kind == SN_HELLO_ASK && m.hello.magic == SN_HELLO_MAGIC &&
+		if (n == ASK_BYTES && m.hello.kind == SN_HELLO_ASK && m.hello.magic == SN_HELLO_MAGIC &&
 		    m.hello.version == SN_SEGMENT_VERSION && may_join(c->service, &peer)) {
 			take_ask(c, &m, peer.pid);
 			return;
