@@ -7,6 +7,7 @@
 #include "base/options.def"
 #define SN_COUNTER(field, name, what) @counter name @ what @end
 #define SN_SYMBOL_COUNTER SN_COUNTER
+#define SN_FILL_COUNTER SN_COUNTER
 #include "base/counters.def"
 #define SN_STATUS_KEY(field, key, what) @status key @ what @end
 #include "deliver/status.def"

@@ -17,6 +17,7 @@ static const struct {
 	{ "fetch", cmd_fetch, "ask a running program for a profile" },
 	{ "ps", cmd_ps, "list the programs that are being profiled" },
 	{ "check", cmd_check, "say what profiling can do on this machine" },
+	{ "symbolize", cmd_symbolize, "fill names and lines into a profile" },
 };
 
 static void
@@ -24,7 +25,7 @@ usage(FILE *to)
 {
 	(void)fprintf(to, "usage: sonde COMMAND [OPTION …]\n\n");
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		(void)fprintf(to, "  %-8s %s\n", commands[i].name, commands[i].help);
+		(void)fprintf(to, "  %-10s %s\n", commands[i].name, commands[i].help);
 	(void)fprintf(to, "\n  sonde run -- PROGRAM ARG …\n  sonde COMMAND --help\n  sonde --version\n");
 }
 

@@ -36,6 +36,9 @@ int sn_library_find(char *out, size_t size, char *why, size_t why_size);
 /* The collector's module that belongs to that library.  0 or -ENOENT. */
 int sn_module_find(const char *library, char *out, size_t size);
 
+/* sonde symbolize …; argv[0] is "symbolize".  The exit status; 1: what it was given is not a profile. */
+int cmd_symbolize(int argc, char **argv);
+
 /* program.c: can this program be profiled by a preloaded library? */
 
 struct sn_program {

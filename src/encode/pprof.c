@@ -105,8 +105,8 @@ prepare(struct sn_pprof_encoder *e)
 	return sn_strings_init(&e->strings, &e->arena);
 }
 
-static void
-dispose(struct sn_pprof_encoder *e)
+void
+sn_pprof_dispose(struct sn_pprof_encoder *e)
 {
 	sn_arena_free(&e->arena);
 	sn_strings_free(&e->strings);
@@ -134,11 +134,24 @@ pack(struct sn_pprof_encoder *e, struct sn_buf *raw)
 }
 
 int
+sn_pprof_finish(struct sn_pprof_encoder *e, int err, struct sn_buf *out)
+{
+	struct sn_buf raw = { 0 };
+
+	if (err == 0)
+		pack(e, &raw);
+	sn_pprof_dispose(e);
+	if (err == 0)
+		err = raw.err < 0 ? raw.err : sn_gzip(raw.data, raw.len, out);
+	sn_buf_free(&raw);
+	return err;
+}
+
+int
 sn_pprof_encode(const struct sn_profile *p, struct sn_symbolizer *s, enum sn_symbolize how, struct sn_buf *out)
 {
 	struct sn_pprof_encoder e = { .p = p, .symbolizer = s, .how = s != NULL ? how : SN_SYMBOLIZE_NONE };
 	struct sn_symbol_counters before = { 0 };
-	struct sn_buf raw = { 0 };
 	int err = prepare(&e);
 
 	if (s != NULL)
@@ -151,11 +164,5 @@ sn_pprof_encode(const struct sn_profile *p, struct sn_symbolizer *s, enum sn_sym
 		add_symbol_comments(&e, &before);
 		err = e.arena.err;
 	}
-	if (err == 0)
-		pack(&e, &raw);
-	dispose(&e);
-	if (err == 0)
-		err = raw.err < 0 ? raw.err : sn_gzip(raw.data, raw.len, out);
-	sn_buf_free(&raw);
-	return err;
+	return sn_pprof_finish(&e, err, out);
 }

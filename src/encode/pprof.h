@@ -23,4 +23,10 @@ int sn_pprof_encode(const struct sn_profile *p, struct sn_symbolizer *s, enum sn
 /* gzip, level 1 as Go does.  0 or -ENOMEM. */
 int sn_gzip(const void *data, size_t len, struct sn_buf *out);
 
+/*
+ * Append what was gzip'd (all members), at most max bytes.  0; -EBADMSG it is damaged or cut; -EFBIG; -ENOMEM.
+ * After an error the buffer is as it was.
+ */
+int sn_gunzip(const void *data, size_t len, size_t max, struct sn_buf *out);
+
 #endif

@@ -73,4 +73,18 @@ void sn_pprof_merge_rows(struct sn_pprof_encoder *e);
 void sn_pprof_add_places(struct sn_pprof_encoder *e);
 void sn_pprof_add_samples(struct sn_pprof_encoder *e);
 
+/* Name n locations, all of one module, by one batch: files are opened once.  Sets the flags of the mapping. */
+void sn_pprof_name_locations(struct sn_pprof_encoder *e, sn_mapping_msg *mapping, const struct sn_module *m,
+	sn_location_msg **location, size_t n);
+/* Name one MODULE+0xOFFSET. */
+void sn_pprof_unknown_line(struct sn_pprof_encoder *e, sn_location_msg *location, const char *module, uint64_t offset);
+/* A function that msg.function has already, in the order of that list; its id.  0 when out of memory. */
+uint32_t sn_pprof_known_function(struct sn_pprof_encoder *e, const struct sn_function_key *key);
+/* Put all functions that lines refer to behind those that msg.function has. */
+void sn_pprof_add_functions(struct sn_pprof_encoder *e);
+
+/* Unless err: pack, gzip and append to out.  Frees the encoder's.  err, 0 or -ENOMEM. */
+int sn_pprof_finish(struct sn_pprof_encoder *e, int err, struct sn_buf *out);
+void sn_pprof_dispose(struct sn_pprof_encoder *e);
+
 #endif

@@ -158,8 +158,8 @@ set_only_line(struct sn_pprof_encoder *e, sn_location_msg *location, const char 
 	set_lines(e, location, &line, 1);
 }
 
-static void
-set_unknown_line(struct sn_pprof_encoder *e, sn_location_msg *location, const char *module, uint64_t offset)
+void
+sn_pprof_unknown_line(struct sn_pprof_encoder *e, sn_location_msg *location, const char *module, uint64_t offset)
 {
 	size_t size = strlen(module) + 32;
 	char *name = sn_arena_alloc(&e->arena, size);
@@ -238,14 +238,27 @@ add_mapping(struct sn_pprof_encoder *e, const struct sn_module *m)
 	return mapping;
 }
 
+/* Had it a name before that says more than an offset? */
+static bool
+is_named_better(const struct sn_pprof_encoder *e, const sn_location_msg *location, const struct sn_symbol *symbol)
+{
+	uint64_t id = location->n_line > 0 ? location->line[0]->function_id : 0;
+
+	if (id == 0 || (symbol->count > 0 && !symbol->is_fallback))
+		return false;
+	return symbol->count == 0 || strcmp(e->strings.text[e->function_keys[id - 1].name], symbol->line->name) != 0;
+}
+
 static void
 name_location(struct sn_pprof_encoder *e, sn_mapping_msg *mapping, const struct sn_module *m, sn_location_msg *location,
 	const struct sn_symbol *symbol)
 {
+	if (is_named_better(e, location, symbol))
+		return;
 	if (symbol->count == 0 || symbol->line == NULL) {
 		const char *path = module_path(m), *slash = strrchr(path, '/');
 
-		set_unknown_line(e, location, slash != NULL ? slash + 1 : path, location->address - m->bias);
+		sn_pprof_unknown_line(e, location, slash != NULL ? slash + 1 : path, location->address - m->bias);
 		return;
 	}
 	set_lines(e, location, symbol->line, symbol->count);
@@ -258,12 +271,11 @@ name_location(struct sn_pprof_encoder *e, sn_mapping_msg *mapping, const struct 
 	}
 }
 
-/* Name the n newest locations, all of one module, by one batch: files are opened once. */
-static void
-name_locations(struct sn_pprof_encoder *e, sn_mapping_msg *mapping, const struct sn_module *m, size_t n)
+void
+sn_pprof_name_locations(struct sn_pprof_encoder *e, sn_mapping_msg *mapping, const struct sn_module *m,
+	sn_location_msg **location, size_t n)
 {
-	sn_location_msg **location = e->msg.location + e->msg.n_location - n;
-	uint64_t *addr = malloc(n * sizeof(*addr));
+	uint64_t *addr = calloc(n, sizeof(*addr));
 	struct sn_symbol *symbol = calloc(n, sizeof(*symbol));
 
 	if (addr == NULL || symbol == NULL) {
@@ -302,7 +314,7 @@ name_lone_location(struct sn_pprof_encoder *e, sn_location_msg *location, const 
 	if (f->pseudo != SN_PSEUDO_NONE)
 		set_only_line(e, location, sn_pseudo_name(f->pseudo));
 	else if (e->how != SN_SYMBOLIZE_NONE)
-		set_unknown_line(e, location, "[unknown]", f->addr);
+		sn_pprof_unknown_line(e, location, "[unknown]", f->addr);
 }
 
 /* The locations of n frames, sorted by address, that lie in one module (or in none). */
@@ -332,7 +344,7 @@ add_run(struct sn_pprof_encoder *e, const uint32_t *order, size_t n)
 		e->location_of[order[i]] = (uint32_t)e->msg.n_location;
 	}
 	if (m != NULL && e->how != SN_SYMBOLIZE_NONE)
-		name_locations(e, mapping, m, e->msg.n_location - first);
+		sn_pprof_name_locations(e, mapping, m, e->msg.location + first, e->msg.n_location - first);
 }
 
 /* Frames that stacks with a count use, in order; their number. */
@@ -381,8 +393,18 @@ add_locations(struct sn_pprof_encoder *e)
 	free(order);
 }
 
-static void
-add_functions(struct sn_pprof_encoder *e)
+uint32_t
+sn_pprof_known_function(struct sn_pprof_encoder *e, const struct sn_function_key *key)
+{
+	if (append_function(e, key, function_hash(key)) < 0) {
+		e->arena.err = -ENOMEM;
+		return 0;
+	}
+	return e->function_index.count;
+}
+
+void
+sn_pprof_add_functions(struct sn_pprof_encoder *e)
 {
 	uint32_t n = e->function_index.count;
 	sn_function_msg *all = sn_arena_alloc(&e->arena, n * sizeof(*all));
@@ -399,7 +421,7 @@ add_functions(struct sn_pprof_encoder *e)
 		all[i].system_name = k->system_name;
 		all[i].filename = k->file;
 		all[i].start_line = k->start_line;
-		list[i] = &all[i];
+		list[i] = i < e->msg.n_function ? e->msg.function[i] : &all[i];
 	}
 	e->msg.function = list;
 	e->msg.n_function = n;
@@ -409,5 +431,5 @@ void
 sn_pprof_add_places(struct sn_pprof_encoder *e)
 {
 	add_locations(e);
-	add_functions(e);
+	sn_pprof_add_functions(e);
 }

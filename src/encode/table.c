@@ -234,6 +234,17 @@ sn_strings_init(struct sn_strings *s, struct sn_arena *arena)
 	return s->index.count == 1 ? 0 : -ENOMEM;
 }
 
+int
+sn_strings_adopt(struct sn_strings *s, struct sn_arena *arena, char *const *text, size_t count)
+{
+	int err = count <= UINT32_MAX / 4 ? 0 : -ENOMEM;
+
+	*s = (struct sn_strings){ .arena = arena };
+	for (size_t i = 0; i < count && err == 0; i++)
+		err = append_text(s, text[i], text_hash(text[i]));
+	return err;
+}
+
 void
 sn_strings_free(struct sn_strings *s)
 {

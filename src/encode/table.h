@@ -52,6 +52,8 @@ struct sn_strings {
 
 /* 0 or -ENOMEM. */
 int sn_strings_init(struct sn_strings *s, struct sn_arena *arena);
+/* Begin with a table as it stands, which must live as long as the list: its numbers stay.  0 or -ENOMEM. */
+int sn_strings_adopt(struct sn_strings *s, struct sn_arena *arena, char *const *text, size_t count);
 void sn_strings_free(struct sn_strings *s);
 
 /*

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "symbol/lookup.h"
 
 /* Deflate makes at most 1032 bytes of one. */
@@ -197,6 +198,14 @@ strings_end(Elf_Scn *scn)
 	return ((const char *)data->d_buf)[data->d_size - 1] == '\0';
 }
 
+/* libdw would end us by exit(), with what the parent left in its buffers and in its exit handlers. */
+__attribute__((noreturn)) static void
+out_of_memory(void)
+{
+	sn_log(SN_LOG_STDERR, "out of memory while debug information was read");
+	_exit(125);
+}
+
 bool
 sn_elf_dwarf(struct sn_elf *e)
 {
@@ -210,6 +219,8 @@ sn_elf_dwarf(struct sn_elf *e)
 	if (e->dwarf == NULL) {
 		e->bad = true;
 		e->has_dwarf = false;
+		return false;
 	}
-	return e->dwarf != NULL;
+	(void)dwarf_new_oom_handler(e->dwarf, out_of_memory);
+	return true;
 }
