@@ -14,7 +14,10 @@
 
 /* A record that stays half written for so long was left by a thread that is gone. */
 #define STUCK_NS (5 * SN_NS_PER_SEC)
-/* Bytes of a ring inside that are kept when its records have passed through them. */
+/*
+ * Bytes of a ring inside that are kept when its records have passed through them.  Measured, records of 15 KB:
+ * 0.3 us in the handler and 2 MiB a ring without, 6.3 us (page faults) and 0.6 MiB with; small rings need it not.
+ */
 #define INSIDE_RING_KEPT (256u << 10)
 
 /* The owner left a record half written, or wrote nonsense: go on behind it, at the cost of what lies there. */
@@ -105,7 +108,8 @@ static bool
 gives_back(const struct sn_process *p, uint32_t slot)
 {
 	if (p->host != NULL)
-		return SN_LOAD_RELAXED(&p->seg.slots[slot].head) >= INSIDE_RING_KEPT;
+		return p->seg.ring_bytes > 2 * INSIDE_RING_KEPT &&
+		    SN_LOAD_RELAXED(&p->seg.slots[slot].head) >= INSIDE_RING_KEPT;
 	return p->ring_touched > p->memory_bound / 4;
 }
 

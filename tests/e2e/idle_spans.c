@@ -93,10 +93,12 @@ not_sampled(const struct sn_profile *prof)
 {
 	uint64_t n = 0;
 
-	for (uint32_t i = 0; i < prof->row_count; i++)
-		if (prof->frames[prof->frame_ids[prof->stacks[prof->rows[i].stack].first]].pseudo ==
-		    SN_PSEUDO_NOT_SAMPLED)
+	for (uint32_t i = 0; i < prof->row_count; i++) {
+		const struct sn_stack *s = &prof->stacks[prof->rows[i].stack];
+
+		if (prof->frames[prof->frame_ids[s->first]].pseudo == SN_PSEUDO_NOT_SAMPLED)
 			n += prof->rows[i].count;
+	}
 	return n;
 }
 

@@ -373,6 +373,24 @@ START_TEST(span_beyond_what_is_kept_is_cut_and_says_where_it_begins)
 }
 END_TEST
 
+START_TEST(what_is_credited_and_not_yet_a_sample_is_not_forgotten)
+{
+	uint64_t a = mark();
+	struct sn_window w;
+
+	for (int32_t i = 0; i < 8; i++) {
+		uint32_t slot = begin_thread(900001 + i, 0x1000);
+
+		p->seg.slots[slot].credited_ns = 8 * MS;
+		burn(slot, 8 * MS, 0, 0);
+	}
+	w = window(a, mark());
+	ck_assert_uint_eq(w.profile.cpu_ns, 64 * MS);
+	ck_assert_uint_eq(sn_profile_total(&w.profile), 6);
+	sn_profile_free(&w.profile);
+}
+END_TEST
+
 START_TEST(time_between_two_cuts_is_moved_outwards_and_told)
 {
 	uint32_t slot = begin_thread(900001, 0x1000);
@@ -426,6 +444,7 @@ START_TEST(records_with_any_clock_fall_between_their_cuts)
 		p->seg.slots[slot].credited_ns += 10 * MS;
 		burn(slot, 0, 0, 0);
 		b = mark();
+		ck_assert_uint_le(b, sn_clock_mono_ns());
 		w = window(a, b);
 		ck_assert_uint_eq(flat(&w.profile, SN_PSEUDO_NONE, 0x1111), 1);
 		ck_assert_uint_eq(sn_profile_total(&w.profile), 1);
@@ -517,6 +536,7 @@ START_TEST(real_clocks_of_a_real_thread_are_the_sum_of_its_span)
 	sn_profile_free(&w.profile);
 	w = window(p->began_mono_ns, b);
 	ck_assert_uint_le(w.profile.cpu_ns, cpu + 100 * MS);	/* what was before is not in it */
+	ck_assert_int_le(w.profile.groups[0].residual_ns, (int64_t)(cpu + 100 * MS));
 	sn_profile_free(&w.profile);
 	ck_assert_int_eq(sn_process_so_far(p, &options, 0, &w), 0);
 	ck_assert_uint_le(sn_profile_total(&w.profile) * 10 * MS, w.profile.cpu_ns + 10 * MS);
@@ -542,6 +562,7 @@ main(void)
 	tcase_add_test(tc, blocked_signal_is_named_in_its_span_only);
 	tcase_add_test(tc, slot_used_again_counts_both_threads_where_they_belong);
 	tcase_add_test(tc, span_beyond_what_is_kept_is_cut_and_says_where_it_begins);
+	tcase_add_test(tc, what_is_credited_and_not_yet_a_sample_is_not_forgotten);
 	tcase_add_test(tc, time_between_two_cuts_is_moved_outwards_and_told);
 	tcase_add_test(tc, idle_process_makes_no_rows_and_one_cut);
 	tcase_add_test(tc, records_with_any_clock_fall_between_their_cuts);
