@@ -28,8 +28,18 @@ static int64_t
 own_cpu(const struct sn_process *p, const struct sn_thread_view *v, uint64_t cpu_ns, uint64_t credited_ns)
 {
 	if (!clock_is_known(p))
-		return (int64_t)credited_ns - v->off_credited_ns;
-	return (int64_t)cpu_ns - old_clock(p, v) - v->off_cpu_ns;
+		return sn_difference((int64_t)credited_ns, v->off_credited_ns);
+	return sn_difference(sn_difference((int64_t)cpu_ns, old_clock(p, v)), v->off_cpu_ns);
+}
+
+/* The thread's residual is this now: its group gets the change. */
+static void
+add_residual(struct sn_group *g, struct sn_thread_view *v, int64_t residual, int64_t blocked)
+{
+	g->residual_ns = sn_sum(g->residual_ns, sn_difference(residual, v->residual_ns));
+	g->blocked_ns = sn_sum(g->blocked_ns, sn_difference(blocked, v->blocked_ns));
+	v->residual_ns = residual;
+	v->blocked_ns = blocked;
 }
 
 /* A thread without a timer: whole periods of what it used are its rows; the rest waits for the next time. */
@@ -49,19 +59,16 @@ take_refused(struct sn_process *p, struct sn_thread_view *v, uint32_t group, int
 		sn_process_count(p, &seen);
 		v->unsampled = periods;
 	}
-	accounted = credited + (int64_t)(v->unsampled * p->profile.period_ns);
-	p->accounted_ns += (uint64_t)(accounted - v->accounted_ns);
+	accounted = sn_sum(credited, (int64_t)(v->unsampled * p->profile.period_ns));
+	p->accounted_ns += (uint64_t)accounted - (uint64_t)v->accounted_ns;
 	v->accounted_ns = accounted;
-	p->profile.groups[group].residual_ns -= v->residual_ns;		/* what it was before the refusal */
-	p->profile.groups[group].blocked_ns -= v->blocked_ns;
-	v->residual_ns = v->blocked_ns = 0;
+	add_residual(&p->profile.groups[group], v, 0, 0);	/* what it was before the refusal */
 }
 
 void
 sn_process_account(struct sn_process *p, struct sn_thread_view *v, uint64_t cpu_ns, uint64_t credited_ns)
 {
 	int64_t cpu, credited, residual, blocked;
-	struct sn_group *group;
 	uint32_t g;
 
 	if (!p->sampling)
@@ -70,19 +77,15 @@ sn_process_account(struct sn_process *p, struct sn_thread_view *v, uint64_t cpu_
 	if (g == UINT32_MAX || cpu_ns > INT64_MAX / 2 || credited_ns > INT64_MAX / 2)
 		return;			/* stays in what no thread accounts for */
 	cpu = own_cpu(p, v, cpu_ns, credited_ns);
-	credited = (int64_t)credited_ns - v->off_credited_ns;
-	residual = cpu - credited;
+	credited = sn_difference((int64_t)credited_ns, v->off_credited_ns);
+	residual = sn_difference(cpu, credited);
 	if (v->refused && (residual > 0 || v->unsampled > 0)) {
 		take_refused(p, v, g, residual, credited);
 		return;
 	}
 	blocked = v->blocks_signal && residual > 0 ? residual : 0;
-	group = &p->profile.groups[g];
-	group->residual_ns += residual - v->residual_ns;
-	group->blocked_ns += blocked - v->blocked_ns;
-	p->accounted_ns += (uint64_t)(cpu - v->accounted_ns);
-	v->residual_ns = residual;
-	v->blocked_ns = blocked;
+	add_residual(&p->profile.groups[g], v, residual, blocked);
+	p->accounted_ns += (uint64_t)cpu - (uint64_t)v->accounted_ns;
 	v->accounted_ns = cpu;
 }
 
@@ -91,8 +94,8 @@ sn_process_skip(const struct sn_process *p, struct sn_thread_view *v, uint64_t c
 {
 	if (cpu_ns > INT64_MAX / 2 || credited_ns > INT64_MAX / 2)
 		return;
-	v->off_credited_ns = (int64_t)credited_ns - (v->accounted_ns - v->residual_ns);
-	v->off_cpu_ns = (int64_t)cpu_ns - old_clock(p, v) - v->accounted_ns;
+	v->off_credited_ns = sn_difference((int64_t)credited_ns, sn_difference(v->accounted_ns, v->residual_ns));
+	v->off_cpu_ns = sn_difference(sn_difference((int64_t)cpu_ns, old_clock(p, v)), v->accounted_ns);
 	v->cpu_ns = cpu_ns;
 	v->credited_ns = credited_ns;
 }

@@ -100,21 +100,22 @@ told_room(struct sn_process *p)
 static void
 tell_residuals(struct sn_process *p)
 {
-	int64_t rest = (int64_t)sn_process_sampled_cpu(p) - (int64_t)p->accounted_ns;
+	int64_t rest = sn_difference((int64_t)sn_process_sampled_cpu(p), (int64_t)p->accounted_ns);
 
 	if (!told_room(p))
 		return;
 	for (uint32_t g = 0; g < p->profile.group_count; g++) {
 		const struct sn_group *now = &p->profile.groups[g];
 		struct sn_told *told = &p->told[g];
-		int64_t blocked = now->blocked_ns - told->blocked_ns;
+		int64_t blocked = sn_difference(now->blocked_ns, told->blocked_ns);
 
 		tell(p, SN_HISTORY_BLOCKED, g, blocked);
-		tell(p, SN_HISTORY_RESIDUAL, g, now->residual_ns - told->residual_ns - blocked);
+		tell(p, SN_HISTORY_RESIDUAL, g,
+			sn_difference(sn_difference(now->residual_ns, told->residual_ns), blocked));
 		told->residual_ns = now->residual_ns;
 		told->blocked_ns = now->blocked_ns;
 	}
-	tell(p, SN_HISTORY_PROCESS, UINT32_MAX, rest - p->told_rest_ns);
+	tell(p, SN_HISTORY_PROCESS, UINT32_MAX, sn_difference(rest, p->told_rest_ns));
 	p->told_rest_ns = rest;
 }
 

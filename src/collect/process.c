@@ -348,7 +348,7 @@ sn_process_finish(struct sn_process *p, const struct sn_options *o, uint64_t own
 			p->off_since_ns += p->accounted_ns - prof->cpu_ns;
 		prof->cpu_ns = p->accounted_ns;
 	}
-	rest = (int64_t)prof->cpu_ns - (int64_t)p->accounted_ns;
+	rest = sn_difference((int64_t)prof->cpu_ns, (int64_t)p->accounted_ns);
 	p->ended_mono_ns = sn_process_cut(p);
 	err = sn_profile_settle(prof, rest);
 	p->is_settled = true;

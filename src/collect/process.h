@@ -147,6 +147,19 @@ struct sn_process {
 	struct sn_process *next;
 };
 
+/* Sums of figures that a hostile program may have made up: they wrap, as nothing worse must happen. */
+static inline int64_t
+sn_sum(int64_t a, int64_t b)
+{
+	return (int64_t)((uint64_t)a + (uint64_t)b);
+}
+
+static inline int64_t
+sn_difference(int64_t a, int64_t b)
+{
+	return (int64_t)((uint64_t)a - (uint64_t)b);
+}
+
 /* process.c */
 
 /* NULL when out of memory. */

@@ -176,7 +176,8 @@ scan_slot(struct sn_process *p, uint32_t slot, uint32_t signal)
 		v->timer_left = true;
 		return;
 	}
-	if ((int64_t)cpu - v->off_cpu_ns > (int64_t)(credited + BLOCKED_NS) - v->off_credited_ns)
+	if (sn_difference((int64_t)cpu, v->off_cpu_ns) >
+	    sn_difference((int64_t)(credited + BLOCKED_NS), v->off_credited_ns))
 		v->blocks_signal = has_signal(p, v->tid, "SigBlk", signal);
 	if (SN_LOAD_ACQUIRE(&sl->state) == SN_SLOT_UNARMED)
 		v->refused = true;	/* when sampling began again */

@@ -121,6 +121,7 @@ add_row(void *ctx, const struct sn_history_row *row)
 {
 	struct building *b = ctx;
 	bool has_group = row->group < b->to->group_count;
+	struct sn_group *g;
 
 	if (row->kind == SN_HISTORY_CPU) {
 		add_sample(b, row);
@@ -128,12 +129,13 @@ add_row(void *ctx, const struct sn_history_row *row)
 	}
 	b->total_ns += row->residual_ns;
 	if (row->kind == SN_HISTORY_PROCESS || !has_group) {
-		b->rest_ns += row->residual_ns;
+		b->rest_ns = sn_sum(b->rest_ns, row->residual_ns);
 		return;
 	}
-	b->to->groups[row->group].residual_ns += row->residual_ns;
+	g = &b->to->groups[row->group];
+	g->residual_ns = sn_sum(g->residual_ns, row->residual_ns);
 	if (row->kind == SN_HISTORY_BLOCKED)
-		b->to->groups[row->group].blocked_ns += row->residual_ns;
+		g->blocked_ns = sn_sum(g->blocked_ns, row->residual_ns);
 }
 
 static int
@@ -157,7 +159,7 @@ build(const struct sn_process *p, const struct span *s, struct sn_profile *to)
 	if (err < 0)
 		return err;
 	/* What is credited and not yet a sample at one end or the other: the clock has the last word here too. */
-	return sn_profile_settle(to, b.rest_ns + (int64_t)((__int128)to->cpu_ns - b.total_ns));
+	return sn_profile_settle(to, sn_sum(b.rest_ns, (int64_t)((__int128)to->cpu_ns - b.total_ns)));
 }
 
 static void
@@ -233,7 +235,7 @@ sn_process_so_far(struct sn_process *p, const struct sn_options *o, uint64_t own
 	prof->cpu_ns = sn_process_sampled_cpu(p);
 	prof->time_ns = p->began_real_ns;
 	prof->duration_ns = out->to_ns - out->from_ns;
-	err = sn_profile_settle(prof, (int64_t)prof->cpu_ns - (int64_t)p->accounted_ns);
+	err = sn_profile_settle(prof, sn_difference((int64_t)prof->cpu_ns, (int64_t)p->accounted_ns));
 	if (err == 0) {
 		sn_process_figures(p, &f);
 		f.own_cpu_ns = own_cpu_ns;

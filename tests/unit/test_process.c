@@ -204,6 +204,13 @@ START_TEST(torn_slots_and_rings_never_crash_the_collector)
 		}
 		(void)sn_process_drain(p, 1000, &fullest);
 		sn_process_scan(p, 27);
+		if (round % 20 == 0) {
+			struct sn_window w;
+
+			sn_process_set_sampling(p, &options, round % 40 != 0);
+			ck_assert_int_eq(sn_process_window(p, &options, 0, sn_process_mark(p, &options), 0, &w), 0);
+			sn_profile_free(&w.profile);
+		}
 	}
 	ck_assert_int_eq(sn_process_finish(p, &options, 0), 0);
 }
