@@ -477,6 +477,71 @@ START_TEST(time_without_sampling_is_in_no_profile)
 }
 END_TEST
 
+START_TEST(with_nothing_kept_a_client_that_pins_has_its_span)
+{
+	uint64_t a, b;
+	struct sn_window w;
+	uint32_t slot;
+
+	tear_down();
+	options.keep = 0;
+	begin(NOBODY);
+	slot = begin_thread(900001, 0x1000);
+	burn(slot, 50 * MS, 4, 0x1111);
+	sn_process_scan(p, 27);
+	a = mark();
+	p->history.pinned_ns = a;
+	burn(slot, 30 * MS, 2, 0x2222);
+	sn_process_scan(p, 27);			/* lets go of what is old */
+	b = mark();
+	w = window(a, b);
+	ck_assert(w.from_ns == a && w.to_ns == b && !w.is_cut);
+	ck_assert_uint_eq(sn_profile_total(&w.profile), 3);
+	ck_assert_uint_eq(flat(&w.profile, SN_PSEUDO_NONE, 0x2222), 2);
+	sn_profile_free(&w.profile);
+	p->history.pinned_ns = 0;
+	burn(slot, 30 * MS, 2, 0x2222);
+	sn_process_scan(p, 27);
+	ck_assert_uint_eq(p->history.held_bytes, 0);
+	ck_assert_uint_le(p->cut_count, 1);
+}
+END_TEST
+
+START_TEST(scans_make_a_cut_now_and_then)
+{
+	uint32_t slot = begin_thread(900001, 0x1000);
+
+	burn(slot, 50 * MS, 4, 0x1111);
+	sn_process_scan(p, 27);
+	ck_assert_uint_eq(p->cut_count, 1);
+	p->cuts[0].time_ns -= 2000 * MS;	/* as if two seconds had passed */
+	p->cuts[0].until_ns -= 2000 * MS;
+	sn_process_scan(p, 27);
+	ck_assert_uint_eq(p->cut_count, 2);
+	ck_assert_uint_eq(p->cuts[1].cpu_ns, 50 * MS);
+}
+END_TEST
+
+START_TEST(cuts_are_bounded_and_the_pinned_one_stays)
+{
+	uint32_t slot = begin_thread(900001, 0x1000);
+	uint64_t a = 0, b = 0;
+	struct sn_window w;
+
+	for (int i = 0; i < 9000; i++) {
+		burn(slot, 10 * MS, 0, 0);
+		b = mark();
+		if (i == 700)
+			p->history.pinned_ns = a = b;
+		ck_assert_uint_le(p->cut_count, 2048);
+	}
+	w = window(a, b);
+	ck_assert_uint_eq(w.from_ns, a);
+	ck_assert_uint_eq(sn_profile_total(&w.profile), 8299);
+	sn_profile_free(&w.profile);
+}
+END_TEST
+
 START_TEST(so_far_is_what_the_file_would_hold_and_changes_nothing)
 {
 	uint32_t slot = begin_thread(900001, 0x1000);
@@ -567,6 +632,9 @@ main(void)
 	tcase_add_test(tc, idle_process_makes_no_rows_and_one_cut);
 	tcase_add_test(tc, records_with_any_clock_fall_between_their_cuts);
 	tcase_add_test(tc, time_without_sampling_is_in_no_profile);
+	tcase_add_test(tc, with_nothing_kept_a_client_that_pins_has_its_span);
+	tcase_add_test(tc, scans_make_a_cut_now_and_then);
+	tcase_add_test(tc, cuts_are_bounded_and_the_pinned_one_stays);
 	tcase_add_test(tc, so_far_is_what_the_file_would_hold_and_changes_nothing);
 	tcase_add_test(tc, real_clocks_of_a_real_thread_are_the_sum_of_its_span);
 	suite_add_tcase(suite, tc);
