@@ -28,8 +28,15 @@ for place in outside inside; do
 	is "$place: mode of the socket" "$mode" 600
 	is "$place: mode of its folder" "$(stat -c %a "$RUN/sonde")" 700
 	stop_served
-	until_true test ! -e "$RUN/sonde/$SERVED.sock"
+	# A program that a signal ended leaves its socket; nobody is shown for it, and the next one takes it away.
+	[ $place = inside ] || until_true test ! -e "$RUN/sonde/$SERVED.sock"
+	"$SONDE" ps >"$T/ps" 2>&1
+	lacks "$place: ps after its end" "$T/ps" "$SERVED"
+	last=$SERVED
 done
+serve again inside -- "$PROGRAMS/truth" -t 1 -s 60
+absent "the socket of the dead" "$RUN/sonde/$last.sock"
+stop_served
 "$SONDE" fetch $$ -o "$T/none" 2>"$T/none.err"
 is "status for a program that is not profiled" $? 1
 lines_are "its line" "$T/none.err" 1
