@@ -1,157 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * test_window.c - spans of the past: they add up, they are the kernel's figure, and time without sampling is in none.
- * The segment is made here, and so are the clocks: no process has this number.
  */
-#include <check.h>
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
-#include "base/atomic.h"
-#include "base/clock.h"
-#include "collect/process.h"
-#include "hot/hot.h"
-
-#define MS 1000000ull
-#define NOBODY 0x7ffffff0		/* beyond any pid_max */
-
-static struct sn_images images;
-static struct sn_process *p;
-static struct sn_options options;
-
-static void
-begin(pid_t pid)
-{
-	images = (struct sn_images){ 0 };
-	p = sn_process_new(pid, &options, &images);
-	ck_assert_ptr_nonnull(p);
-	ck_assert_int_eq(sn_process_begin_image(p, &options, 8, NULL), 0);
-	sn_segment_fill_free_list(&p->seg);
-}
-
-static void
-set_up(void)
-{
-	sn_options_default(&options);
-	begin(NOBODY);
-}
-
-static void
-tear_down(void)
-{
-	sn_process_free(p);
-}
-
-static uint32_t
-begin_thread(int32_t tid, uint64_t start_fn)
-{
-	uint32_t slot = sn_slot_claim(&p->seg), fullest = 0;
-	struct sn_slot *sl = &p->seg.slots[slot];
-
-	ck_assert_uint_ne(slot, SN_NO_SLOT);
-	sl->tid = tid;
-	sl->start_fn = start_fn;
-	SN_STORE_RELEASE(&sl->state, SN_SLOT_ARMED);
-	(void)sn_process_drain(p, UINT32_MAX, &fullest);
-	(void)sn_process_view(p, slot);
-	return slot;
-}
-
-static struct sn_rec *
-reserve(uint32_t slot, uint32_t kind, uint32_t more, uint64_t *word)
-{
-	const struct sn_slot *sl = &p->seg.slots[slot];
-	struct sn_rec *r = sn_ring_reserve(&p->seg, slot, (uint32_t)sizeof(*r) + more, word);
-
-	ck_assert_ptr_nonnull(r);
-	*r = (struct sn_rec){
-		.word = *word | SN_REC_BUSY, .kind = (uint16_t)kind, .tid = sl->tid, .start_fn = sl->start_fn,
-		.time_ns = sn_clock_mono_ns(),
-	};
-	return r;
-}
-
-/* The thread burns so long: it is credited so much of it, in samples of this stack; the clocks go on. */
-static void
-burn(uint32_t slot, uint64_t cpu_ns, uint32_t periods, uint64_t pc)
-{
-	struct sn_slot *sl = &p->seg.slots[slot];
-	struct sn_thread_view *v = &p->views[slot];
-	uint64_t word;
-
-	if (periods > 0) {
-		struct sn_rec *r = reserve(slot, SN_REC_FRAMES, 8, &word);
-
-		r->nframes = 1;
-		r->weight = periods;
-		memcpy(r + 1, &pc, 8);
-		sn_ring_publish(r, word);
-		sl->pushed_weight += periods;
-	}
-	sl->credited_ns += periods * 10 * MS;
-	p->cpu_ns += cpu_ns;
-	v->cpu_ns += cpu_ns;			/* as a scan would have read it */
-	v->credited_ns = sl->credited_ns;
-	sn_process_account(p, v, v->cpu_ns, v->credited_ns);
-}
-
-static void
-end_thread(uint32_t slot, uint64_t cpu_ns)
-{
-	const struct sn_slot *sl = &p->seg.slots[slot];
-	struct sn_rec_exit last = { .cpu_ns = cpu_ns, .credited_ns = sl->credited_ns, .comm = "made-up" };
-	uint64_t word;
-	struct sn_rec *r = reserve(slot, SN_REC_EXIT, sizeof(last), &word);
-
-	memcpy(r + 1, &last, sizeof(last));
-	sn_ring_publish(r, word);
-	sn_slot_release(&p->seg, slot);
-}
-
-static uint64_t
-mark(void)
-{
-	return sn_process_mark(p, &options);
-}
-
-/* Periods under a frame of the pseudo kind, or at an address. */
-static uint64_t
-flat(const struct sn_profile *prof, enum sn_pseudo pseudo, uint64_t addr)
-{
-	uint64_t n = 0;
-
-	for (uint32_t i = 0; i < prof->row_count; i++) {
-		const struct sn_frame *f = &prof->frames[prof->frame_ids[prof->stacks[prof->rows[i].stack].first]];
-
-		if (f->pseudo == pseudo && f->addr == addr)
-			n += prof->rows[i].count;
-	}
-	return n;
-}
-
-static struct sn_window
-window(uint64_t from_ns, uint64_t to_ns)
-{
-	struct sn_window w;
-
-	ck_assert_int_eq(sn_process_window(p, &options, from_ns, to_ns, 0, &w), 0);
-	ck_assert_uint_le(w.from_ns, w.to_ns);
-	ck_assert_uint_eq(w.profile.duration_ns, w.to_ns - w.from_ns);
-	return w;
-}
-
-static bool
-has_comment(const struct sn_profile *prof, const char *text)
-{
-	for (uint32_t i = 0; i < prof->comment_count; i++)
-		if (strstr(prof->comments[i], text) != NULL)
-			return true;
-	return false;
-}
+#include "unit/window_fixture.h"
 
 START_TEST(span_has_its_samples_and_no_others)
 {
@@ -346,33 +197,6 @@ START_TEST(slot_used_again_counts_both_threads_where_they_belong)
 }
 END_TEST
 
-START_TEST(span_beyond_what_is_kept_is_cut_and_says_where_it_begins)
-{
-	uint32_t slot = begin_thread(900001, 0x1000);
-	uint64_t before = mark(), b, c;
-	struct sn_window w;
-
-	burn(slot, 20 * MS, 2, 0x1111);
-	b = mark();
-	burn(slot, 30 * MS, 3, 0x2222);
-	c = mark();
-	p->history.from_ns = b;			/* as if memory had been short */
-	w = window(before, c);
-	ck_assert(w.is_cut);
-	ck_assert_uint_eq(w.from_ns, b);
-	ck_assert_uint_eq(sn_profile_total(&w.profile), 3);
-	ck_assert_uint_eq(w.profile.cpu_ns, 30 * MS);
-	sn_profile_free(&w.profile);
-	p->history.from_ns = 0;
-	w = window(0, c);			/* not cut: there was no process before */
-	ck_assert(!w.is_cut);
-	ck_assert_uint_eq(w.from_ns, p->began_mono_ns);
-	ck_assert_uint_eq(sn_profile_total(&w.profile), 5);
-	sn_profile_free(&w.profile);
-	ck_assert_int_eq(sn_process_window(p, &options, c, b, 0, &w), -EINVAL);
-}
-END_TEST
-
 START_TEST(what_is_credited_and_not_yet_a_sample_is_not_forgotten)
 {
 	uint64_t a = mark();
@@ -388,68 +212,6 @@ START_TEST(what_is_credited_and_not_yet_a_sample_is_not_forgotten)
 	ck_assert_uint_eq(w.profile.cpu_ns, 64 * MS);
 	ck_assert_uint_eq(sn_profile_total(&w.profile), 6);
 	sn_profile_free(&w.profile);
-}
-END_TEST
-
-START_TEST(time_between_two_cuts_is_moved_outwards_and_told)
-{
-	uint32_t slot = begin_thread(900001, 0x1000);
-	uint64_t a = mark(), b;
-	struct sn_window w;
-
-	burn(slot, 20 * MS, 2, 0x1111);
-	b = mark();
-	w = window(a + 1, b - 1);
-	ck_assert(w.from_ns == a && w.to_ns == b && !w.is_cut);
-	ck_assert_uint_eq(sn_profile_total(&w.profile), 2);
-	sn_profile_free(&w.profile);
-}
-END_TEST
-
-START_TEST(idle_process_makes_no_rows_and_one_cut)
-{
-	uint32_t cuts;
-	uint64_t a = mark(), b;
-	struct sn_window w;
-
-	cuts = p->cut_count;
-	for (int i = 0; i < 100; i++)
-		b = mark();
-	ck_assert_uint_eq(p->cut_count, cuts);
-	ck_assert_uint_eq(p->history.held_bytes, 0);
-	w = window(a, b);
-	ck_assert(w.from_ns == a && w.to_ns == b);	/* exact, though no cut was made there */
-	ck_assert_uint_eq(sn_profile_total(&w.profile), 0);
-	sn_profile_free(&w.profile);
-}
-END_TEST
-
-START_TEST(records_with_any_clock_fall_between_their_cuts)
-{
-	static const uint64_t times[] = { 0, 1, UINT64_MAX, 1ull << 62 };
-	uint32_t slot = begin_thread(900001, 0x1000);
-
-	for (size_t i = 0; i < 4; i++) {
-		uint64_t a = mark(), b, word;
-		struct sn_rec *r = reserve(slot, SN_REC_FRAMES, 8, &word);
-		struct sn_window w;
-
-		r->nframes = 1;
-		r->weight = 1;
-		r->time_ns = times[i];
-		memcpy(r + 1, &(uint64_t){ 0x1111 }, 8);
-		sn_ring_publish(r, word);
-		p->seg.slots[slot].pushed_weight++;
-		burn(slot, 10 * MS, 0, 0);
-		p->seg.slots[slot].credited_ns += 10 * MS;
-		burn(slot, 0, 0, 0);
-		b = mark();
-		ck_assert_uint_le(b, sn_clock_mono_ns());
-		w = window(a, b);
-		ck_assert_uint_eq(flat(&w.profile, SN_PSEUDO_NONE, 0x1111), 1);
-		ck_assert_uint_eq(sn_profile_total(&w.profile), 1);
-		sn_profile_free(&w.profile);
-	}
 }
 END_TEST
 
@@ -473,71 +235,6 @@ START_TEST(time_without_sampling_is_in_no_profile)
 	ck_assert_uint_eq(sn_profile_total(&w.profile), 12);
 	ck_assert_uint_eq(flat(&w.profile, SN_PSEUDO_NONE, 0x6666), 0);
 	ck_assert_uint_eq(flat(&w.profile, SN_PSEUDO_NOT_SAMPLED, 0), 1);	/* 70 ms less six samples */
-	sn_profile_free(&w.profile);
-}
-END_TEST
-
-START_TEST(with_nothing_kept_a_client_that_pins_has_its_span)
-{
-	uint64_t a, b;
-	struct sn_window w;
-	uint32_t slot;
-
-	tear_down();
-	options.keep = 0;
-	begin(NOBODY);
-	slot = begin_thread(900001, 0x1000);
-	burn(slot, 50 * MS, 4, 0x1111);
-	sn_process_scan(p, 27);
-	a = mark();
-	p->history.pinned_ns = a;
-	burn(slot, 30 * MS, 2, 0x2222);
-	sn_process_scan(p, 27);			/* lets go of what is old */
-	b = mark();
-	w = window(a, b);
-	ck_assert(w.from_ns == a && w.to_ns == b && !w.is_cut);
-	ck_assert_uint_eq(sn_profile_total(&w.profile), 3);
-	ck_assert_uint_eq(flat(&w.profile, SN_PSEUDO_NONE, 0x2222), 2);
-	sn_profile_free(&w.profile);
-	p->history.pinned_ns = 0;
-	burn(slot, 30 * MS, 2, 0x2222);
-	sn_process_scan(p, 27);
-	ck_assert_uint_eq(p->history.held_bytes, 0);
-	ck_assert_uint_le(p->cut_count, 1);
-}
-END_TEST
-
-START_TEST(scans_make_a_cut_now_and_then)
-{
-	uint32_t slot = begin_thread(900001, 0x1000);
-
-	burn(slot, 50 * MS, 4, 0x1111);
-	sn_process_scan(p, 27);
-	ck_assert_uint_eq(p->cut_count, 1);
-	p->cuts[0].time_ns -= 2000 * MS;	/* as if two seconds had passed */
-	p->cuts[0].until_ns -= 2000 * MS;
-	sn_process_scan(p, 27);
-	ck_assert_uint_eq(p->cut_count, 2);
-	ck_assert_uint_eq(p->cuts[1].cpu_ns, 50 * MS);
-}
-END_TEST
-
-START_TEST(cuts_are_bounded_and_the_pinned_one_stays)
-{
-	uint32_t slot = begin_thread(900001, 0x1000);
-	uint64_t a = 0, b = 0;
-	struct sn_window w;
-
-	for (int i = 0; i < 9000; i++) {
-		burn(slot, 10 * MS, 0, 0);
-		b = mark();
-		if (i == 700)
-			p->history.pinned_ns = a = b;
-		ck_assert_uint_le(p->cut_count, 2048);
-	}
-	w = window(a, b);
-	ck_assert_uint_eq(w.from_ns, a);
-	ck_assert_uint_eq(sn_profile_total(&w.profile), 8299);
 	sn_profile_free(&w.profile);
 }
 END_TEST
@@ -626,15 +323,8 @@ main(void)
 	tcase_add_test(tc, thread_without_a_timer_shows_in_each_span_with_what_it_used);
 	tcase_add_test(tc, blocked_signal_is_named_in_its_span_only);
 	tcase_add_test(tc, slot_used_again_counts_both_threads_where_they_belong);
-	tcase_add_test(tc, span_beyond_what_is_kept_is_cut_and_says_where_it_begins);
 	tcase_add_test(tc, what_is_credited_and_not_yet_a_sample_is_not_forgotten);
-	tcase_add_test(tc, time_between_two_cuts_is_moved_outwards_and_told);
-	tcase_add_test(tc, idle_process_makes_no_rows_and_one_cut);
-	tcase_add_test(tc, records_with_any_clock_fall_between_their_cuts);
 	tcase_add_test(tc, time_without_sampling_is_in_no_profile);
-	tcase_add_test(tc, with_nothing_kept_a_client_that_pins_has_its_span);
-	tcase_add_test(tc, scans_make_a_cut_now_and_then);
-	tcase_add_test(tc, cuts_are_bounded_and_the_pinned_one_stays);
 	tcase_add_test(tc, so_far_is_what_the_file_would_hold_and_changes_nothing);
 	tcase_add_test(tc, real_clocks_of_a_real_thread_are_the_sum_of_its_span);
 	suite_add_tcase(suite, tc);
