@@ -490,35 +490,62 @@ START_TEST(unix_peer_of_another_user_is_closed_at_once)
 }
 END_TEST
 
+START_TEST(large_body_comes_through_after_a_held_request)
+{
+	static char body[60001];
+	struct client c = client_open();
+
+	memset(body, 'b', sizeof(body) - 1);
+	client_say(&c, GET("/hold?1000"));
+	WAIT(held_are, 1);
+	client_say(&c, "POST /next HTTP/1.1\r\n" L "Content-Length: 60000\r\n\r\n");
+	sn_request_reply(held[0], 200, "text/plain", NULL, "first\n", 6);
+	client_say(&c, body);
+	client_wait(&c, 2);
+	ck_assert(client_has(&c, "path=/next"));
+	client_close(&c);
+}
+END_TEST
+
+static bool
+is_reset(void *arg)
+{
+	return send(*(int *)arg, "x", 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno != EAGAIN;
+}
+
 START_TEST(child_that_closed_its_copies_holds_no_client)
 {
-	struct client c = client_open();
 	struct sockaddr_in to = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	int to_child[2], status, fd;
-	char byte;
+	struct client c = client_open();
+	int pair[2], status, fd;
+	char byte = 0;
 	pid_t pid;
 
 	client_say(&c, GET("/x"));
 	client_wait(&c, 1);
-	ck_assert_int_eq(pipe(to_child), 0);
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
 	pid = fork();
 	if (pid == 0) {
-		(void)close(to_child[1]);
+		(void)close(pair[1]);
 		(void)close(c.fd);
 		sn_http_close_in_child(http);
-		_exit(read(to_child[0], &byte, 1) == 0 ? 0 : 1);
+		_exit(write(pair[0], &byte, 1) == 1 && read(pair[0], &byte, 1) == 0 ? 0 : 1);
 	}
-	(void)close(to_child[0]);
-	ck_assert_int_eq(ask(GET("/y")), 200);
+	(void)close(pair[0]);
+	ck_assert_int_eq(read(pair[1], &byte, 1), 1);
+	ck_assert_int_eq(ask(GET("/y")), 200);		/* the parent has not lost its own */
+	client_say(&c, GET("/z"));
+	client_wait(&c, 2);
 	sn_http_free(http);
 	http = NULL;
 	client_wait_closed(&c);
+	wait_until(is_reset, &c.fd);
 	to.sin_port = htons(port);
 	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	ck_assert_int_eq(connect(fd, (struct sockaddr *)&to, sizeof(to)), -1);
 	(void)close(fd);
 	client_close(&c);
-	(void)close(to_child[1]);
+	(void)close(pair[1]);
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
 	ck_assert_int_eq(status, 0);
 }
@@ -540,6 +567,7 @@ limits_case(void)
 	tcase_add_test(t, client_that_leaves_a_held_request_is_noticed);
 	tcase_add_test(t, requests_sent_while_one_is_held_wait_their_turn);
 	tcase_add_test(t, flood_behind_a_held_request_is_bounded);
+	tcase_add_test(t, large_body_comes_through_after_a_held_request);
 	tcase_add_test(t, hold_again_takes_the_later_deadline_and_function);
 	tcase_add_test(t, slow_reader_is_counted_and_closed_while_others_are_answered);
 	tcase_add_test(t, client_that_leaves_its_answer_is_noticed);
