@@ -241,7 +241,7 @@ on_resume(evutil_socket_t fd, short what, void *arg)
 		(void)evconnlistener_enable(evhttp_bound_socket_get_listener(l->bound));
 }
 
-/* No descriptors left: the listener stays readable, so that without a pause we would do nothing else. */
+/* No descriptors left: the listener stays readable; with none to be had, only a pause lets us do anything else. */
 static void
 on_accept_error(struct evconnlistener *listener, void *arg)
 {
@@ -254,8 +254,7 @@ on_accept_error(struct evconnlistener *listener, void *arg)
 				continue;
 			on_libevent_log(EVENT_LOG_WARN, strerror(err));
 			h->figures.refused++;
-			(void)one_gives_way(h, NULL);
-			if (event_add(l->resume, &pause) == 0)
+			if (!one_gives_way(h, NULL) && event_add(l->resume, &pause) == 0)
 				(void)evconnlistener_disable(listener);
 			return;
 		}

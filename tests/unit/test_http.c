@@ -341,6 +341,35 @@ START_TEST(taken_port_is_said_so)
 }
 END_TEST
 
+static void
+tagged(void *ctx, void *tag, struct sn_request *r)
+{
+	*(void **)ctx = tag;
+	sn_request_reply(r, 200, "text/plain", NULL, "other\n", 6);
+}
+
+START_TEST(two_servers_do_not_mix)
+{
+	struct sn_address a = { .host = "127.0.0.1", .is_loopback = true };
+	void *tag = NULL;
+	struct sn_http *other = sn_http_new(base, tagged, &tag);
+	struct sn_http_figures f;
+	uint16_t first = port;
+
+	ck_assert_int_eq(sn_http_listen_tcp(other, &a, NULL, &a, &port), 0);
+	ck_assert_int_eq(ask("GET /x HTTP/1.1\r\n" L "\r\n"), 200);
+	ck_assert_ptr_nonnull(strstr(answer, "\r\n\r\nother\n"));
+	ck_assert_ptr_eq(tag, &a);
+	sn_http_figures(other, &f);
+	ck_assert_uint_eq(f.requests, 1);
+	sn_http_figures(http, &f);
+	ck_assert_uint_eq(f.requests, 0);
+	sn_http_free(other);
+	port = first;
+	ck_assert_int_eq(ask("GET /x HTTP/1.1\r\n" L "\r\n"), 200);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -375,6 +404,7 @@ main(void)
 	tcase_add_test(t, beyond_loopback_tokens_are_needed_to_listen);
 	tcase_add_test(t, word_none_on_loopback_keeps_the_rule_of_hosts);
 	tcase_add_test(t, taken_port_is_said_so);
+	tcase_add_test(t, two_servers_do_not_mix);
 	suite_add_tcase(s, t);
 	suite_add_tcase(s, limits_case());
 	srunner_run_all(r, CK_NORMAL);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -264,6 +265,7 @@ START_TEST(at_the_cap_the_longest_waiting_gives_way)
 {
 	static struct client c[SN_HTTP_CONNECTIONS];
 
+	sn_http_set_deadlines(http, FOREVER, FOREVER);
 	c[0] = client_open();
 	client_say(&c[0], GET("/hold?1000"));
 	WAIT(held_are, 1);
@@ -289,6 +291,7 @@ START_TEST(at_the_cap_of_requests_the_new_one_is_closed)
 	static struct client c[SN_HTTP_CONNECTIONS];
 	struct client late;
 
+	sn_http_set_deadlines(http, FOREVER, FOREVER);
 	for (int i = 0; i < SN_HTTP_CONNECTIONS; i++) {
 		c[i] = client_open();
 		client_say(&c[i], GET("/hold?1000"));
@@ -304,6 +307,35 @@ START_TEST(at_the_cap_of_requests_the_new_one_is_closed)
 	for (int i = 0; i < SN_HTTP_CONNECTIONS; i++)
 		client_close(&c[i]);
 	WAIT(gone_are, SN_HTTP_CONNECTIONS);
+}
+END_TEST
+
+START_TEST(without_descriptors_the_longest_waiting_gives_way)
+{
+	struct client c[8], late;
+	struct rlimit old, few;
+
+	sn_http_set_deadlines(http, FOREVER, FOREVER);
+	c[0] = client_open();
+	client_say(&c[0], GET("/hold?1000"));
+	WAIT(held_are, 1);
+	for (int i = 1; i < 8; i++) {
+		c[i] = client_open();
+		WAIT(connections_are, i + 1);
+	}
+	late = client_open();
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &old), 0);
+	few = (struct rlimit){ (rlim_t)late.fd + 1, old.rlim_max };
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+	client_say(&late, GET("/late"));
+	client_wait(&late, 1);
+	ck_assert_int_eq(client_status(&late), 200);
+	ck_assert_int_eq(gone_count, 0);
+	ck_assert_uint_ge(figures().refused, 1);
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &old), 0);
+	for (int i = 0; i < 8; i++)
+		client_close(&c[i]);
+	client_close(&late);
 }
 END_TEST
 
@@ -326,34 +358,6 @@ START_TEST(all_that_is_open_ends_with_the_server)
 		client_wait_closed(&c[i]);
 		client_close(&c[i]);
 	}
-}
-END_TEST
-
-static void
-tagged(void *ctx, void *tag, struct sn_request *r)
-{
-	*(void **)ctx = tag;
-	sn_request_reply(r, 200, "text/plain", NULL, "other\n", 6);
-}
-
-START_TEST(two_servers_do_not_mix)
-{
-	struct sn_address a = { .host = "127.0.0.1", .is_loopback = true };
-	void *tag = NULL;
-	struct sn_http *other = sn_http_new(base, tagged, &tag);
-	struct sn_http_figures f;
-	uint16_t first = port;
-
-	ck_assert_int_eq(sn_http_listen_tcp(other, &a, NULL, &a, &port), 0);
-	ck_assert_int_eq(ask(GET("/x")), 200);
-	ck_assert_ptr_nonnull(strstr(answer, "\r\n\r\nother\n"));
-	ck_assert_ptr_eq(tag, &a);
-	sn_http_figures(other, &f);
-	ck_assert_uint_eq(f.requests, 1);
-	ck_assert_uint_eq(figures().requests, 0);
-	sn_http_free(other);
-	port = first;
-	ck_assert_int_eq(ask(GET("/x")), 200);
 }
 END_TEST
 
@@ -573,8 +577,8 @@ limits_case(void)
 	tcase_add_test(t, client_that_leaves_its_answer_is_noticed);
 	tcase_add_test(t, at_the_cap_the_longest_waiting_gives_way);
 	tcase_add_test(t, at_the_cap_of_requests_the_new_one_is_closed);
+	tcase_add_test(t, without_descriptors_the_longest_waiting_gives_way);
 	tcase_add_test(t, all_that_is_open_ends_with_the_server);
-	tcase_add_test(t, two_servers_do_not_mix);
 	tcase_add_test(t, unix_socket_serves_with_its_tag_and_any_host);
 	tcase_add_test(t, unix_client_with_a_long_name_is_served);
 	tcase_add_test(t, unix_listener_that_is_ended_lets_connections_go_on_without_tag);
