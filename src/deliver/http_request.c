@@ -313,7 +313,9 @@ sn_request_hold(struct sn_request *r, double seconds, void (*gone)(void *arg), v
 	bufferevent_setcb(c->bev, NULL, on_write, on_event, evcon);
 	bufferevent_setwatermark(c->bev, EV_READ, 0, SN_HTTP_AHEAD_MAX);
 	(void)bufferevent_enable(c->bev, EV_READ);
-	sn_conn_deadline(c, (seconds > 0 ? (seconds < HOLD_MAX_S ? seconds : HOLD_MAX_S) : 0) + c->http->slack_s);
+	if (!(seconds > 0))		/* nor is it a number */
+		seconds = 0;
+	sn_conn_deadline(c, (seconds < HOLD_MAX_S ? seconds : HOLD_MAX_S) + c->http->slack_s);
 }
 
 static const char *

@@ -7,9 +7,7 @@
  *           Go's own multiplexer forgets; `last` is ours; `seconds` above 3600 are capped at 3600, so that no
  *           client holds a connection for longer; names of profiles that this version does not make are unknown.
  */
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "service/route.h"
