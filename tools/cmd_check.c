@@ -285,10 +285,11 @@ check_kernel(struct finding *f)
 	if (fd >= 0)
 		(void)close(fd);
 	else
-		find(f, LIMITED, "; pidfd_open: %s, ends of programs are seen later; Linux 5.3 has it", strerror(errno));
+		find(f, LIMITED, "; pidfd_open: %s, ends of programs are seen later; Linux 5.3 has it",
+			strerror(errno));
 	if (syscall(SYS_close_range, ~0u - 1, ~0u, 0) < 0)
-		find(f, LIMITED, "; close_range: %s, the collector inside a program keeps its descriptors in the program's "
-			"table; Linux 5.9 has it", strerror(errno));
+		find(f, LIMITED, "; close_range: %s, the collector inside a program has its descriptors in the "
+			"program's table; Linux 5.9 has it", strerror(errno));
 	if (f->state == OK)
 		find(f, OK, "; MADV_WIPEONFORK, pidfd_open and close_range work");
 }
@@ -408,8 +409,8 @@ check_memory(struct finding *f)
 		find(f, NO, "no shared segment can be made: %s; raise ulimit -v and -f, or let the sandbox pass "
 			"memfd_create", strerror(err));
 	else if (err != 0)
-		find(f, LIMITED, "a shared segment for %u threads at a time, not for %u (%llu MiB of address space: %s); "
-			"raise ulimit -v and -f", slots, SN_SLOTS_DEFAULT, mib, strerror(err));
+		find(f, LIMITED, "a shared segment for %u threads at a time, not for %u (%llu MiB of address space: "
+			"%s); raise ulimit -v and -f", slots, SN_SLOTS_DEFAULT, mib, strerror(err));
 	else
 		find(f, OK, "the shared segment can be mapped");
 	if (bound == 0)
@@ -417,8 +418,8 @@ check_memory(struct finding *f)
 	else if (bound / 8 >= MEMORY_DEFAULT)
 		find(f, OK, "; memory.max of the cgroup is %llu MiB", (unsigned long long)(bound >> 20));
 	else
-		find(f, LIMITED, "; memory.max of the cgroup is %llu MiB, sonde takes at most an eighth; raise it to have "
-			"the default of 64 MiB", (unsigned long long)(bound >> 20));
+		find(f, LIMITED, "; memory.max of the cgroup is %llu MiB, sonde takes at most an eighth; raise it to "
+			"have the default of 64 MiB", (unsigned long long)(bound >> 20));
 }
 
 /* ---- what is around ---- */
@@ -431,8 +432,8 @@ check_proc(struct finding *f)
 	if (access("/proc/self/maps", R_OK) < 0 || access("/proc/self/task", R_OK) < 0)
 		find(f, NO, "not mounted, or not readable: %s; mount it", strerror(errno));
 	else if (stat("/proc/1", &st) < 0)
-		find(f, LIMITED, "processes of others are hidden (hidepid); sonde ps and sonde fetch see those of this user "
-			"only");
+		find(f, LIMITED, "processes of others are hidden (hidepid); sonde ps and sonde fetch see those of this "
+			"user only");
 	else
 		find(f, OK, "mounted, all processes are seen");
 }
@@ -503,7 +504,8 @@ check_debug(struct finding *f)
 	if (path[0] != '\0' && access(path, R_OK) == 0)
 		find(f, OK, "there are some in /usr/lib/debug, of libc among them");
 	else if (access("/usr/lib/debug/.build-id", R_OK) == 0)
-		find(f, LIMITED, "some in /usr/lib/debug, none of libc; libc6-dbg or glibc-debuginfo would give its lines");
+		find(f, LIMITED, "some in /usr/lib/debug, none of libc; libc6-dbg or glibc-debuginfo would give "
+			"its lines");
 	else
 		find(f, LIMITED, "none in /usr/lib/debug; stripped libraries have the names of what they export; -dbg, "
 			"-dbgsym or -debuginfo packages would give the rest");

@@ -250,7 +250,8 @@ make_path(struct fetch *f)
 	if (span[0] != '\0') {
 		size_t n = strlen(f->path);
 
-		(void)snprintf(f->path + n, sizeof(f->path) - n, "%c%s", strchr(f->path, '?') != NULL ? '&' : '?', span);
+		(void)snprintf(f->path + n, sizeof(f->path) - n, "%c%s", strchr(f->path, '?') != NULL ? '&' : '?',
+			span);
 	}
 }
 

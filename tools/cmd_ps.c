@@ -37,8 +37,9 @@ struct ps {
 
 static const char usage[] =
 	"usage: sonde ps [PID …]\n\n"
-	"List the programs that are being profiled, or those of the given pids: pid, program, kinds of profile, samples\n"
-	"per second of CPU time (with the rate in effect, if it is another), samples lost, Unix socket, TCP address.\n\n"
+	"List the programs that are being profiled, or those of the given pids: pid, program, kinds of profile,\n"
+	"samples per second of CPU time (and the rate in effect, if it is another), samples lost, Unix socket,\n"
+	"TCP address.\n\n"
 	"Exit status: 0, 1 none was found or one of the pids is not profiled, 2 usage.\n";
 
 static const char *
@@ -212,7 +213,9 @@ pid_of(const char *text)
 
 	errno = 0;
 	pid = strtol(text, &end, 10);
-	return isdigit((unsigned char)*text) && errno == 0 && *end == '\0' && pid >= 1 && pid <= INT_MAX ? (pid_t)pid : 0;
+	if (!isdigit((unsigned char)*text) || errno != 0 || *end != '\0' || pid < 1 || pid > INT_MAX)
+		return 0;
+	return (pid_t)pid;
 }
 
 int

@@ -11,17 +11,22 @@ pid=
 port=
 serve()	# MANNER
 {
-	[ -z "$pid" ] || { kill "$pid" && wait "$pid"; } 2>/dev/null
+	stop
 	exec 9>&-
 	rm -f "$T/fifo" "$T/port"
 	mkfifo "$T/fifo"
-	SONDE_SOCKET=$T/s "$PYTHON" "$SN_SRC/tests/lib/fake_server.py" "$1" <"$T/fifo" >"$T/port" &
+	SONDE_SOCKET=$T/s "$PYTHON" "$SN_SRC/tests/lib/fake_server.py" "$1" "$T/s" <"$T/fifo" >"$T/port" &
 	pid=$!
 	exec 9>"$T/fifo"
 	until_true test -s "$T/port"
 	port=$(cat "$T/port")
 }
-at_exit 'kill $pid 2>/dev/null'
+stop()
+{
+	[ -z "$pid" ] || { kill "$pid" && wait "$pid"; } 2>/dev/null
+	return 0
+}
+at_exit stop
 fetch()	# NAME ARGS...
 {
 	local name=$1

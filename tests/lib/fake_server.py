@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# fake_server.py - a server of known manners, at SONDE_SOCKET/PID.sock and on a free port of loopback, for the
-# tests of sonde fetch and sonde ps.  Prints its port, then serves one connection at a time until stdin ends.
+# fake_server.py - a server of known manners, at FOLDER/PID.sock and on a free port of loopback, for the tests of
+# sonde fetch and sonde ps.  Prints its port, then serves one connection at a time until stdin ends.
 #
-# usage: SONDE_SOCKET=FOLDER fake_server.py MANNER
+# usage: fake_server.py MANNER FOLDER
 # MANNER: good, or what is bad: refuse, silent, cut, endless, chunked, redirect, token
 import os
 import select
@@ -47,10 +47,10 @@ def answer(conn, manner, asked):
 
 
 def main():
-    manner = sys.argv[1]
+    manner, folder = sys.argv[1:3]
     held = []
     at_unix = socket.socket(socket.AF_UNIX)
-    at_unix.bind("%s/%d.sock" % (os.environ["SONDE_SOCKET"], os.getpid()))
+    at_unix.bind("%s/%d.sock" % (folder, os.getpid()))
     at_tcp = socket.socket()
     at_tcp.bind(("127.0.0.1", 0))
     at_unix.listen(16)
@@ -71,7 +71,7 @@ def main():
                     break
                 asked += data
             if b"\r\n\r\n" in asked:
-                with open(os.environ["SONDE_SOCKET"] + "/asked", "ab") as f:
+                with open(folder + "/asked", "ab") as f:
                     f.write(asked.split(b"\r\n")[0] + b"\n")
                 if not answer(conn, manner, asked):
                     held.append(conn)

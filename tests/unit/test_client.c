@@ -116,7 +116,8 @@ START_TEST(a_good_answer_is_taken_whole_or_in_bytes)
 		sn_answer_init(&answer, 100);
 		for (size_t i = 0; i < sizeof(text) - 1; i += piece) {
 			ck_assert_int_eq(r, 0);
-			r = sn_answer_feed(&answer, text + i, piece < sizeof(text) - 1 - i ? piece : sizeof(text) - 1 - i);
+			r = sn_answer_feed(&answer, text + i,
+				piece < sizeof(text) - 1 - i ? piece : sizeof(text) - 1 - i);
 		}
 		ck_assert_int_eq(r, 1);
 		ck_assert_int_eq(answer.status, 200);
@@ -363,7 +364,8 @@ END_TEST
 
 START_TEST(a_hostile_status_does_no_harm)
 {
-	static const char text[] = "pid 12\npid 13\nnobody knows\n\nlost\nhttp \n\nprogram \033[2J\302\233x\001\nkinds cpu";
+	static const char text[] = "pid 12\npid 13\nnobody knows\n\nlost\nhttp \n\n"
+		"program \033[2J\302\233x\001\nkinds cpu";
 	char longer[SN_STATUS_VALUE_MAX + 100];
 	struct sn_status st;
 
