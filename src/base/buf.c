@@ -36,9 +36,9 @@ sn_buf_room(struct sn_buf *b, size_t len)
 void
 sn_buf_put(struct sn_buf *b, const void *data, size_t len)
 {
-	void *room = sn_buf_room(b, len);
+	void *room = len > 0 ? sn_buf_room(b, len) : NULL;
 
-	if (room != NULL && len > 0) {
+	if (room != NULL) {
 		memcpy(room, data, len);
 		b->len += len;
 	}
