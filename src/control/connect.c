@@ -2,10 +2,10 @@
  *
  * connect.c - get a segment from the collector.
  *
- * Runs in:  constructor and atfork child: raw system calls only (no cancellation point, no
+ * Runs in:  constructor and, in a forked child, the handler: raw system calls only (no cancellation point, no
  *           allocation, no lock that a vanished thread may hold).
  * Memory:   the mapping belongs to the process until it ends; it is not inherited by fork.
- * When the collector does not answer within a second, the program runs unprofiled.
+ * When the collector does not answer within a second (a forked child: 100 ms), the program runs unprofiled.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,12 +19,13 @@
 #include "control/exchange.h"
 
 #define WAIT_NS		SN_NS_PER_SEC
+#define WAIT_IN_HANDLER_NS (SN_NS_PER_SEC / 10)	/* a forked child asks from its handler: it must go on */
 
 /* Ask, and insist on a descriptor, which the caller closes. */
 static long
 ask(const char *name, const struct sn_hello *hello, struct sn_offer *o)
 {
-	long err = sn_exchange(name, hello, sizeof(*hello), WAIT_NS, o);
+	long err = sn_exchange(name, hello, sizeof(*hello), hello->kind == SN_HELLO_EXEC ? WAIT_NS : WAIT_IN_HANDLER_NS, o);
 
 	return err == 0 && o->fd < 0 ? -EPROTO : err;
 }

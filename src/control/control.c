@@ -146,8 +146,13 @@ sn_control_create_thread(sn_create_fn *real, pthread_t *thread, const pthread_at
 	void *arg)
 {
 	struct sn_live_state *live = sn_live();
-	uint32_t slot = live != NULL ? sn_control_claim_slot(live) : SN_NO_SLOT;
+	uint32_t slot = SN_NO_SLOT;
 	int err;
+
+	if (live == NULL && sn_lazy_join())
+		live = sn_live();
+	if (live != NULL)
+		slot = sn_control_claim_slot(live);
 
 	if (slot >= SN_SLOTS_DEFAULT) {
 		if (slot != SN_NO_SLOT)
@@ -182,8 +187,8 @@ find_own_stack(void)
 	(void)pthread_attr_destroy(&attr);
 }
 
-/* Everything is mapped: from here on hooks and handler work. */
-static void
+/* Everything is mapped: from here on hooks and handler work.  The caller's slot, or SN_NO_SLOT. */
+static uint32_t
 go_live(bool is_fork)
 {
 	struct sn_live_state *live = &control.state;
@@ -202,10 +207,20 @@ go_live(bool is_fork)
 
 	slot = sn_slot_claim(&live->segment);
 	if (slot == SN_NO_SLOT)
-		return;
+		return slot;
 	(void)pthread_setspecific(control.key, (void *)(uintptr_t)(slot + 1));
 	/* A forked child's one thread is a copy of the one that called fork, on the same stack. */
 	sn_thread_attach(live, slot, is_main ? getauxval(AT_ENTRY) : 0, own_stack.lo, own_stack.hi, is_main);
+	return slot;
+}
+
+uint32_t
+sn_control_join_parent(void)
+{
+	uint64_t parent = (uint64_t)control.state.segment.cookie;
+
+	control.active = sn_connect(control.socket, SN_HELLO_FORK, parent, &control.state.segment) == 0;
+	return control.active ? go_live(true) : SN_NO_SLOT;
 }
 
 static void
@@ -223,18 +238,15 @@ after_fork_in_parent(void)
 static void
 after_fork_in_child(void)
 {
-	uint64_t parent = (uint64_t)control.state.segment.cookie;
-
 	sn_inside_after_fork(true);
+	sn_lazy_forget();
 	if (!control.active || sn_live() != NULL)
 		return;
-	control.active = false;
 	control.growing = 0;
-	(void)pthread_setspecific(control.key, NULL);
-	if (sn_family_settles())
-		return;
-	if (sn_connect(control.socket, SN_HELLO_FORK, parent, &control.state.segment) == 0)
-		go_live(true);
+	/* A value that is no slot: the thread's place for the key is there when the handler needs it. */
+	(void)pthread_setspecific(control.key, (void *)UINTPTR_MAX);
+	if (!sn_family_settles() && sn_lazy_begin(&control.state.options) < 0)
+		(void)sn_control_join_parent();
 }
 
 static int
@@ -312,6 +324,7 @@ sn_control_leave_guest(void)
 {
 	struct sn_live_state *live = sn_live();
 
+	sn_lazy_forget();
 	control.active = false;
 	if (live == NULL)
 		return;

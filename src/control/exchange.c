@@ -33,7 +33,9 @@ static long
 open_socket(const char *name, uint64_t wait_ns)
 {
 	struct sockaddr_un to = { .sun_family = AF_UNIX };
-	struct timeval wait = { .tv_sec = (time_t)(wait_ns / SN_NS_PER_SEC) };
+	struct timeval wait = {
+		(time_t)(wait_ns / SN_NS_PER_SEC), (suseconds_t)(wait_ns % SN_NS_PER_SEC / 1000),
+	};
 	size_t len = strlen(name);
 	long fd, err;
 

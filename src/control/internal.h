@@ -32,6 +32,18 @@ bool sn_control_is_guest(void);
 /* May this program be profiled under SONDE_ONLY? */
 bool sn_control_admits(const struct sn_options *o);
 
+/* The child of a fork asks its parent's collector, and goes live: raw system calls only.  Its slot, or SN_NO_SLOT. */
+uint32_t sn_control_join_parent(void);
+
+/* lazy.c */
+
+/* In the child of a fork: wait for its first tick.  0 or -errno. */
+int sn_lazy_begin(const struct sn_segment_options *o);
+/* Do not wait for it: the child makes a thread.  Is it sampled now? */
+bool sn_lazy_join(void);
+/* Nothing is waited for any more. */
+void sn_lazy_forget(void);
+
 /* family.c */
 
 /* In the child of a fork, before anything is reset; is_inside: its parent had a collector inside. */

@@ -18,6 +18,7 @@ struct sn_live_page *sn_live_page = &never_live;
 struct sigaction sn_foreign_action[2];
 uint32_t sn_foreign_index;
 uint32_t sn_newest_cookie;
+sn_first_tick_fn *sn_first_tick;
 
 /* The default action of SIGPROF and real-time signals is to end the process: so be it. */
 static void
@@ -72,6 +73,8 @@ sn_handler(int sig, siginfo_t *si, void *ucontext)
 			sn_cpu_tick(live, slot, si->si_overrun, ucontext);
 		if (has_wishes(&live->segment))
 			sn_wishes_obey(live);
+	} else if (si->si_code == SI_TIMER && (uint32_t)value == SN_NO_SLOT && sn_first_tick != NULL) {
+		sn_first_tick(si->si_overrun, ucontext);
 	}
 	errno = saved;
 }

@@ -96,6 +96,11 @@ void sn_handler(int sig, siginfo_t *si, void *ucontext) SN_HOT;
  */
 extern struct sigaction sn_foreign_action[2];
 extern uint32_t sn_foreign_index;
+/*
+ * A forked child has no segment until it burns CPU: its bare timer carries SN_NO_SLOT, and the first tick calls this.
+ */
+typedef void sn_first_tick_fn(int overrun, const ucontext_t *uc);
+extern sn_first_tick_fn *sn_first_tick;
 /* Cookie of the newest segment: a late signal of our own timer must never reach the program. */
 extern uint32_t sn_newest_cookie;
 
