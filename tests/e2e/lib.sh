@@ -75,3 +75,40 @@ opens()	# FILE
 		pprof_ok opens -top "$1"
 	fi
 }
+
+# libsonde.so.1 as LD_PRELOAD names it, its module beside it.
+find_library()
+{
+	for LIBSONDE in "$SN_BUILD/inst/lib/libsonde.so.1" "$SN_BUILD/src/.libs/libsonde.so.1"; do
+		[ -e "$LIBSONDE" ] && return 0
+	done
+	fail "no libsonde.so.1 in $SN_BUILD"
+}
+
+# Bare, then with the collector inside: the same output, status and stderr.  $T/work is made anew for each; what the
+# command leaves in $T/work/said counts as output, and is waited for when MUST_SAY is set.
+same_inside()	# NAME CMD...
+{
+	local name=$1 how
+
+	shift
+	find_library
+	for how in bare inside; do
+		rm -rf "$T/work" "$T/$name.pb.gz"
+		mkdir "$T/work"
+		if [ "$how" = bare ]; then
+			timeout -k 5 60 "$@" >"$T/$name.bare" 2>"$T/$name.bare.err" </dev/null
+		else
+			SONDE_LOG=$T/log SONDE_FILE=$T/$name.%p.pb.gz LD_PRELOAD=$LIBSONDE \
+				timeout -k 5 60 "$@" >"$T/$name.inside" 2>"$T/$name.inside.err" </dev/null
+		fi
+		echo $? >"$T/$name.$how.rc"
+		if [ -n "${MUST_SAY:-}" ]; then
+			until_true test -s "$T/work/said"
+			cat "$T/work/said" >>"$T/$name.$how"
+		fi
+	done
+	is "$name: exit status" "$(cat "$T/$name.inside.rc")" "$(cat "$T/$name.bare.rc")"
+	cmp "$T/$name.bare" "$T/$name.inside" || fail "$name: $(diff "$T/$name.bare" "$T/$name.inside")"
+	cmp "$T/$name.bare.err" "$T/$name.inside.err" || fail "$name: stderr: $(cat "$T/$name.inside.err")"
+}
