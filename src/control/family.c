@@ -7,6 +7,7 @@
  *           (it calls setsid or daemon, or its parent just did and forks again) gets its own.  Never from a hook
  *           of fork, and never if its parent had more threads: one of them may have held the loader's lock.
  */
+#include <errno.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -46,16 +47,18 @@ sn_family_settles(void)
 void
 sn_control_settle(void)
 {
+	int saved = errno;
 	int err;
 
 	if (!family.of_inside || !family.may_load || family.pid != (int32_t)sn_syscall0(SYS_getpid) ||
-	    sn_inside_has_segment() || sn_inside_threads() > 1)
+	    sn_inside_has_segment() || sn_inside_threads() > 1 || !sn_module_may_open())
 		return;
 	sn_control_leave_guest();
 	family.settled_ns = sn_clock_mono_ns();
 	err = sn_inside_start(sn_inside_options());
 	if (err < 0)
 		sn_log(SN_LOG_FILE, "process %d runs unprofiled: %s", (int)family.pid, strerror(-err));
+	errno = saved;
 }
 
 void
@@ -68,7 +71,7 @@ sn_control_forked(void)
 bool
 sn_control_leave(void)
 {
-	if (!sn_inside_runs() || sn_inside_threads() > 1)
+	if (!sn_inside_runs() || sn_inside_threads() > 1 || !sn_module_may_open())
 		return false;
 	if (sn_control_join() < 0)
 		return false;

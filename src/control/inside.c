@@ -44,10 +44,11 @@ static struct {
 	int32_t threads;		/* of the application */
 } inside;
 
+/* The live page tells a copy of us, the pid a vfork child; a raw clone may have the same pid in its own name space. */
 static bool
 is_here(void)
 {
-	return inside.pid != 0 && inside.pid == (int32_t)sn_syscall0(SYS_getpid);
+	return SN_LOAD_RELAXED(&sn_live_page->inside) != 0 && inside.pid == (int32_t)sn_syscall0(SYS_getpid);
 }
 
 bool
@@ -261,7 +262,7 @@ arm(int32_t tid)
 	uint32_t slot;
 	int err;
 
-	if (live == NULL)
+	if (live == NULL || tid == SN_LOAD_RELAXED(&inside.tid))
 		return -ESRCH;
 	if (sn_slot_has(&live->segment, tid))
 		return -EALREADY;
@@ -326,6 +327,7 @@ start(const struct sn_options *o)
 	inside.threads = count_threads();
 	s->shared->pid_inside = (uint64_t)sn_syscall0(SYS_getpid);
 	inside.pid = (int32_t)s->shared->pid_inside;
+	SN_STORE_RELAXED(&sn_live_page->inside, 1u);
 	err = sn_control_go_live();
 	if (err == 0)
 		sn_threads_adopt(sn_control_state(), (pid_t)sn_syscall0(SYS_gettid));

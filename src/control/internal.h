@@ -79,6 +79,8 @@ struct sn_module {
 	bool opened;
 };
 
+/* Is there room for one more name space? */
+bool sn_module_may_open(void);
 /* Open libsonde-collect.so in a name space of its own.  0 or negative errno; why is in the log. */
 int sn_module_open(struct sn_module *m, char *program, uint32_t program_bytes);
 

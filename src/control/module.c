@@ -18,8 +18,11 @@
 #include "base/log.h"
 #include "control/internal.h"
 
-/* glibc has 16 name spaces, and room for the static TLS of few; a chain of daemons stays below. */
-#define NAMESPACES_MAX 12
+/*
+ * glibc keeps room for the static TLS of 3 more libcs (rtld.nns); what we took beyond would be missing when the program
+ * opens a library that needs static TLS.  Daemons that fork twice get along with 3.
+ */
+#define NAMESPACES_MAX 3
 
 static unsigned namespaces;		/* opened by this process and its ancestors */
 
@@ -90,6 +93,12 @@ log_dlerror(void)
 		sn_log(SN_LOG_FILE, "%s", why);
 }
 
+bool
+sn_module_may_open(void)
+{
+	return namespaces < NAMESPACES_MAX;
+}
+
 int
 sn_module_open(struct sn_module *m, char *program, uint32_t program_bytes)
 {
@@ -106,7 +115,7 @@ sn_module_open(struct sn_module *m, char *program, uint32_t program_bytes)
 		return -ENOENT;
 	}
 	(void)find(folder, commands, program, program_bytes, X_OK);
-	if (namespaces >= NAMESPACES_MAX)
+	if (!sn_module_may_open())
 		return -EMFILE;
 	m->create = find_create();
 	handle = m->create != NULL ? dlmopen(LM_ID_NEWLM, path, RTLD_NOW | RTLD_LOCAL) : NULL;

@@ -20,6 +20,7 @@ struct sn_live_state {
 
 struct sn_live_page {
 	struct sn_live_state *state;	/* NULL: not sampling */
+	uint32_t inside;		/* 1: the collector inside was started by this very process */
 };
 
 /* Points to a static page of zeros until sn_control_start() has mapped the real one. */
