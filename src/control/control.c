@@ -83,7 +83,7 @@ thread_ended(void *value)
 	struct sn_live_state *live = sn_live();
 	uint32_t slot = (uint32_t)(uintptr_t)value - 1;
 
-	if (live != NULL && slot < live->segment.nslots &&
+	if (!sn_control_is_sealed() && live != NULL && slot < live->segment.nslots &&
 	    live->segment.slots[slot].tid == (int32_t)sn_syscall0(SYS_gettid))
 		sn_thread_detach(live, slot);
 	sn_inside_thread_ends();
@@ -149,6 +149,8 @@ sn_control_create_thread(sn_create_fn *real, pthread_t *thread, const pthread_at
 	uint32_t slot = SN_NO_SLOT;
 	int err;
 
+	if (sn_control_is_sealed())
+		return real(thread, attr, fn, arg);	/* the collector inside sees it, and arms it from there */
 	if (live == NULL && sn_lazy_join())
 		live = sn_live();
 	if (live != NULL)
@@ -226,13 +228,15 @@ sn_control_join_parent(void)
 static void
 before_fork(void)
 {
-	sn_inside_before_fork();
+	if (!sn_control_is_sealed())
+		sn_inside_before_fork();
 }
 
 static void
 after_fork_in_parent(void)
 {
-	sn_inside_after_fork(false);
+	if (!sn_control_is_sealed())
+		sn_inside_after_fork(false);
 }
 
 static void
@@ -240,7 +244,7 @@ after_fork_in_child(void)
 {
 	sn_inside_after_fork(true);
 	sn_lazy_forget();
-	if (!control.active || sn_live() != NULL)
+	if (!control.active || sn_live() != NULL || sn_control_is_sealed())
 		return;
 	control.growing = 0;
 	/* A value that is no slot: the thread's place for the key is there when the handler needs it. */

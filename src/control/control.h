@@ -73,6 +73,13 @@ void sn_control_forked(void);
 bool sn_control_leave(void);
 void sn_control_return(bool left);
 
+/*
+ * A seccomp filter comes: from here on application threads make no system call of ours.  all_threads: the collector
+ * inside would be under it too, and ends.
+ */
+void sn_control_seal(bool all_threads);
+bool sn_control_is_sealed(void);
+
 /* ask.c */
 
 /*

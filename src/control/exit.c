@@ -37,7 +37,8 @@ sn_control_figures(void)
 void
 sn_control_exit(void)
 {
-	sn_control_figures();
+	if (!sn_control_is_sealed())
+		sn_control_figures();
 	sn_inside_end();
 }
 

@@ -35,7 +35,7 @@ sn_family_note(bool is_inside, int32_t threads)
 	family.of_inside |= is_inside;
 	family.may_load = was_alone && threads <= 1;
 	family.settles = family.of_inside && family.may_load && family.settled_ns != 0 &&
-	    sn_clock_mono_ns() - family.settled_ns < JUST_NOW_NS;
+	    sn_clock_mono_ns() - family.settled_ns < JUST_NOW_NS && sn_module_may_open();
 }
 
 bool

@@ -28,6 +28,7 @@
 
 #define STACK_BYTES	(512u << 10)
 #define PATIENCE_NS	(2 * SN_NS_PER_SEC)	/* for another thread's start or pause */
+#define SEALED_NS	(3 * SN_NS_PER_SEC / 10)
 #define KEYS_MAX	1024			/* PTHREAD_KEYS_MAX */
 
 static struct {
@@ -38,6 +39,7 @@ static struct {
 	int32_t pid;			/* in which all this is so */
 	bool running;			/* a thread was started and not joined */
 	bool ending;			/* the process exits: no new thread */
+	bool sealed;			/* no system calls of ours in application threads */
 	bool hooked;			/* exit handlers are in place */
 	int32_t owner;			/* tid of the thread that starts, pauses or joins; 0 nobody */
 	uint32_t forking;		/* forks that are under way */
@@ -357,6 +359,27 @@ sn_inside_start(const struct sn_options *o)
 	return err;
 }
 
+bool
+sn_control_is_sealed(void)
+{
+	return SN_LOAD_RELAXED(&inside.sealed);
+}
+
+/*
+ * Nor is the pid asked for: a vfork child that calls _exit in a sealed program ends its parent's collector, no more.
+ * It looks at the word ten times a second; without a system call one can only look, too. */
+static bool
+stop_sealed(enum sn_host_stop how)
+{
+	uint64_t until = sn_clock_mono_ns() + SEALED_NS;
+
+	SN_STORE_RELEASE(&inside.host.stop, (uint32_t)how);
+	while (SN_LOAD_ACQUIRE(&inside.host.ready) != 2)
+		if (sn_clock_mono_ns() > until)
+			return false;
+	return true;
+}
+
 /* Ask it to return.  One that is not serving yet looks at the word when it does; then it must be woken. */
 static bool
 stop(enum sn_host_stop how, uint64_t patience_ns)
@@ -371,6 +394,12 @@ stop(enum sn_host_stop how, uint64_t patience_ns)
 void
 sn_inside_end(void)
 {
+	if (inside.sealed) {
+		if (inside.running && !inside.ending && sn_live_page->inside != 0)
+			(void)stop_sealed(SN_HOST_END);
+		inside.ending = true;
+		return;
+	}
 	if (!sn_inside_runs())
 		return;
 	inside.ending = true;
@@ -417,7 +446,7 @@ sn_control_pause(void)
 	int saved = errno;
 	bool paused = false;
 
-	if (sn_inside_runs() && !inside.ending && enter()) {
+	if (!inside.sealed && sn_inside_runs() && !inside.ending && enter()) {
 		paused = sn_inside_runs() && stop_and_join(SN_HOST_PAUSE, PATIENCE_NS);
 		if (!paused)
 			leave();
@@ -444,6 +473,19 @@ sn_control_resume(bool paused)
 }
 
 void
+sn_control_seal(bool all_threads)
+{
+	if (inside.sealed)
+		return;
+	if (all_threads && sn_inside_runs()) {
+		sn_log(SN_LOG_FILE, "process %d installs a seccomp filter for all threads: not profiled any more",
+			(int)inside.pid);
+		(void)sn_control_join();
+	}
+	SN_STORE_RELEASE(&inside.sealed, sn_live() != NULL || sn_inside_has_segment());
+}
+
+void
 sn_inside_thread_begins(void)
 {
 	(void)SN_ADD_RELAXED(&inside.threads, 1);
@@ -456,7 +498,16 @@ sn_inside_thread_begins(void)
 void
 sn_inside_thread_ends(void)
 {
-	if (__atomic_sub_fetch(&inside.threads, 1, __ATOMIC_ACQ_REL) != 0 || !sn_inside_runs() || !enter())
+	if (__atomic_sub_fetch(&inside.threads, 1, __ATOMIC_ACQ_REL) != 0)
+		return;
+	if (inside.sealed && inside.running) {
+		if (!stop_sealed(SN_HOST_END))
+			exit(0);
+		(void)pthread_join(inside.thread, NULL);
+		inside.running = false;
+		return;
+	}
+	if (inside.sealed || !sn_inside_runs() || !enter())
 		return;
 	sn_control_figures();
 	inside.ending = true;

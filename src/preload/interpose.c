@@ -55,6 +55,7 @@ sn_preload_resolve(void)
 	for (int i = 0; i < REAL_COUNT; i++)
 		(void)real((enum real)i);
 	sn_preload_resolve_alone();
+	sn_preload_resolve_sealed();
 }
 
 SN_EXPORT int

@@ -11,6 +11,11 @@ void sn_preload_resolve(void);
 /* The next definition of a name after ours; found once. */
 void *sn_preload_next(void **cache, const char *name);
 void sn_preload_resolve_alone(void);
+void sn_preload_resolve_sealed(void);
+
+/* For syscall_ARCH.S, which must leave by a jump. */
+extern __attribute__((visibility("hidden"))) void *sn_real_syscall;
+__attribute__((visibility("hidden"))) long sn_syscall_slow(long n, long a, long b, long c, long d, long e, long f);
 
 /* Called by dlopen_ARCH.S: notes that the modules change; the real dlopen, or NULL. */
 __attribute__((visibility("hidden"))) void *sn_dlopen_begin(void);

@@ -31,7 +31,6 @@
 SN_EXPORT const char sn_collector_stamp[] = SN_HOST_STAMP;
 
 static struct sn_host *served;
-static pid_t served_pid;
 
 /*
  * libdw's constructor opens libdebuginfod, and with it curl and a TLS library: nothing in a program goes to the
@@ -100,8 +99,8 @@ drop_privileges(void)
 __attribute__((destructor)) static void
 end(void)
 {
-	if (served != NULL && served_pid == getpid())
-		served->end();
+	if (served != NULL)
+		served->end();		/* which knows whether this is our process at all */
 }
 
 SN_EXPORT int
@@ -121,6 +120,5 @@ sn_collector_run(struct sn_host *host)
 	drop_privileges();
 	(void)sn_log_open(host->options.log);
 	served = host;
-	served_pid = getpid();
 	return sn_service_run_inside(host);
 }

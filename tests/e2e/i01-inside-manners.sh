@@ -19,7 +19,7 @@ for run in 1 2; do
 	# CLONE_NEWUSER, NEWNS, FS, NEWPID, VM
 	for what in "descriptors $T/work" last-worker "unshare 0x10000000" "unshare 0x20000" "unshare 0x200" \
 		"unshare 0x20000000" "unshare 0x100" "setns /proc/self/ns/user" "setns /proc/self/ns/mnt" \
-		"setns /proc/self/ns/pid" set-ids races small-stacks "terminate 15" "terminate 2" "terminate 9" "forks 30"; do
+		"setns /proc/self/ns/pid" set-ids "sandbox prctl" "sandbox seccomp" "sandbox all" races small-stacks "terminate 15" "terminate 2" "terminate 9" "forks 30"; do
 		# shellcheck disable=SC2086
 		same_inside "${what%% *}" "${before[@]}" "$PROGRAMS/inside" $what
 	done

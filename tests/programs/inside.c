@@ -8,13 +8,18 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -260,6 +265,37 @@ do_terminate(char **arg)
 	return 0;
 }
 
+/* Allow what this program does from here on, kill for anything else; prctl, seccomp, or seccomp for all threads. */
+static int
+do_sandbox(char **arg)
+{
+#define ALLOW(nr) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (nr), 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		ALLOW(SYS_write), ALLOW(SYS_exit), ALLOW(SYS_exit_group), ALLOW(SYS_futex), ALLOW(SYS_rt_sigreturn),
+		ALLOW(SYS_clock_gettime), ALLOW(SYS_newfstatat), ALLOW(SYS_fstat), ALLOW(SYS_brk), ALLOW(SYS_mmap),
+		ALLOW(SYS_munmap), ALLOW(SYS_mprotect), ALLOW(SYS_madvise), ALLOW(SYS_rt_sigprocmask),
+		ALLOW(SYS_clone3),
+		ALLOW(SYS_set_robust_list), ALLOW(SYS_rseq), ALLOW(SYS_rt_sigaction), ALLOW(SYS_getrandom),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+	};
+	struct sock_fprog prog = { sizeof(filter) / sizeof(filter[0]), filter };
+	pthread_t t;
+	long ret;
+
+	(void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	if (strcmp(arg[0], "prctl") == 0)
+		ret = prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog);
+	else
+		ret = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, strcmp(arg[0], "all") == 0 ?
+			SECCOMP_FILTER_FLAG_TSYNC : 0, &prog);
+	(void)printf("filter %ld\n", ret);
+	burn_ms(50);
+	if (pthread_create(&t, NULL, burn_a_little, (void *)20) == 0)
+		(void)pthread_join(t, NULL);
+	return printf("in the sandbox\n") < 0;
+}
+
 static volatile int starts_done;
 
 static void *
@@ -329,7 +365,7 @@ static const struct {
 	{ "descriptors", do_descriptors }, { "last-worker", do_last_worker }, { "unshare", do_unshare },
 	{ "setns", do_setns }, { "set-ids", do_set_ids }, { "daemon", do_daemon }, { "double-fork", do_double_fork },
 	{ "races", do_races }, { "small-stacks", do_small_stacks }, { "terminate", do_terminate },
-	{ "fork-while-starting", do_fork_while_starting }, { "forks", do_forks },
+	{ "sandbox", do_sandbox }, { "fork-while-starting", do_fork_while_starting }, { "forks", do_forks },
 };
 
 int
