@@ -553,6 +553,8 @@ sn_control_begin(const struct sn_options *o)
 
 	if (sn_control_is_guest())
 		return -EALREADY;
+	if (inside.sealed)
+		return -EPERM;
 	if (!enter())
 		return -EBUSY;
 	err = is_here() ? restart(o) : start(o);
