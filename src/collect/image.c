@@ -46,8 +46,8 @@ same_file(int fd, uint64_t dev, uint64_t ino, bool by_mapping)
 }
 
 /*
- * O_PATH first: merely opening a device or a FIFO that someone put there can have effects.  (Inside, /proc/self/fd has the
- * program's descriptors.)  fd or -errno.
+ * O_PATH first: merely opening a device or a FIFO that someone put there can have effects.  (Inside,
+ * /proc/self/fd has the program's descriptors.)  fd or -errno.
  */
 static int
 open_checked(const char *path, uint64_t dev, uint64_t ino, bool by_mapping)

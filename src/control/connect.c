@@ -25,7 +25,8 @@
 static long
 ask(const char *name, const struct sn_hello *hello, struct sn_offer *o)
 {
-	long err = sn_exchange(name, hello, sizeof(*hello), hello->kind == SN_HELLO_EXEC ? WAIT_NS : WAIT_IN_HANDLER_NS, o);
+	uint64_t wait_ns = hello->kind == SN_HELLO_EXEC ? WAIT_NS : WAIT_IN_HANDLER_NS;
+	long err = sn_exchange(name, hello, sizeof(*hello), wait_ns, o);
 
 	return err == 0 && o->fd < 0 ? -EPROTO : err;
 }

@@ -354,7 +354,7 @@ sn_control_set_socket(const char *name)
 const char *
 sn_control_collector(void)
 {
-	return sn_inside_has_segment() ? sn_inside_socket() : sn_live() != NULL ? control.socket : "";
+	return sn_inside_has_segment() ? sn_inside_await_socket() : sn_live() != NULL ? control.socket : "";
 }
 
 static int

@@ -113,12 +113,6 @@ sn_inside_threads(void)
 	return inside.threads;
 }
 
-const char *
-sn_inside_socket(void)
-{
-	return SN_LOAD_ACQUIRE(&inside.host.ready) == 1 ? inside.host.collector : "";
-}
-
 static void
 futex_wait(uint32_t *word, uint32_t value, uint64_t ns)
 {
@@ -139,6 +133,21 @@ wait_while(uint32_t state, uint64_t ns)
 		now = sn_clock_mono_ns();
 	}
 	return ready > state;
+}
+
+const char *
+sn_inside_socket(void)
+{
+	return SN_LOAD_ACQUIRE(&inside.host.ready) == 1 ? inside.host.collector : "";
+}
+
+/* A call of the API comes right after the start, as a rule: the collector answers in a moment. */
+const char *
+sn_inside_await_socket(void)
+{
+	if (sn_inside_runs())
+		(void)wait_while(0, PATIENCE_NS);
+	return sn_inside_socket();
 }
 
 /* The child must know whom to ask; a collector that is not ready yet will be, in a moment. */

@@ -105,5 +105,7 @@ const struct sn_options *sn_inside_options(void);
 int32_t sn_inside_threads(void);
 /* The name that children of this process ask; "" while it is not known. */
 const char *sn_inside_socket(void);
+/* The same, but a collector that is about to serve is waited for. */
+const char *sn_inside_await_socket(void);
 
 #endif

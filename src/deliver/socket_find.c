@@ -321,6 +321,11 @@ try_root(struct search *s, const struct target *t, pid_t pid)
 	if (runtime != NULL && snprintf(folder, sizeof(folder), "%s/sonde", runtime) < (int)sizeof(folder) &&
 	    try_folder(s, t, folder, pid))
 		return true;
+	/* Programs write over their environment (nginx): who started it may have started us. */
+	runtime = t->same_root ? getenv("XDG_RUNTIME_DIR") : NULL;
+	if (runtime != NULL && snprintf(folder, sizeof(folder), "%s/sonde", runtime) < (int)sizeof(folder) &&
+	    try_folder(s, t, folder, pid))
+		return true;
 	return try_user(s, t, t->uid_inside, pid) || try_user(s, t, t->uid, pid) || try_user(s, t, 0, pid);
 }
 

@@ -90,6 +90,7 @@ struct sn_service {
 
 	struct sn_host *host;		/* inside; NULL outside */
 	struct sn_inside_child *child;	/* inside: the one job at work */
+	bool file_is_final;		/* inside: profiler_stop() has written it */
 
 	pid_t command;
 	bool command_ended;

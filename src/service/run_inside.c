@@ -122,7 +122,7 @@ end_own_program(struct sn_service *s, struct kept *kept)
 		g->cmdline = (struct sn_buf){ 0 };
 		return;
 	}
-	if (s->file != NULL && s->options.mode != SN_MODE_IDLE)
+	if (s->file != NULL && s->options.mode != SN_MODE_IDLE && !s->file_is_final)
 		write_last_file(s, g);
 	if (sn_process_is_sampling(g->process))
 		sn_process_set_sampling(g->process, &s->options, false);
@@ -167,5 +167,9 @@ sn_service_run_inside(struct sn_host *host)
 	if (err < 0)
 		sn_log(SN_LOG_FILE, "the collector in process %d ended: %s", (int)getpid(), strerror(-err));
 	sn_service_free(s);
+	if (kept->process == NULL) {
+		free(kept);
+		host->kept = NULL;
+	}
 	return err;
 }

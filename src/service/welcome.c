@@ -206,6 +206,7 @@ obey_ask(struct connection *c, struct sn_guest *g, const struct sn_ask *ask)
 	switch (ask->op) {
 	case SN_ASK_STOP:
 		sn_process_set_sampling(g->process, &s->options, false);
+		s->file_is_final = s->host != NULL;
 		return s->file != NULL ? begin_so_far(c, g, true) : 1;
 	case SN_ASK_FLUSH:
 		return begin_so_far(c, g, true);

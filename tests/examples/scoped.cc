@@ -5,6 +5,7 @@
 //	c++ -O2 -g scoped.cc $(pkg-config --cflags --libs sonde) -o scoped
 //	./scoped cpu.pb.gz
 
+#include <cerrno>
 #include <algorithm>
 #include <cstdio>
 #include <string>
@@ -22,7 +23,7 @@ public:
 		options.size = sizeof(options);
 		options.file = file.c_str();			// copied
 		int err = profiler_start(&options);
-		if (err < 0)
+		if (err < 0 && err != -EALREADY)	// who runs us may have us profiled already
 			throw std::system_error(-err, std::generic_category(), "profiler_start");
 	}
 

@@ -13,6 +13,8 @@ done
 # A folder for sockets: their names may have 107 bytes, and $T is longer.
 RUN=$(mktemp -d "${TMPDIR:-/tmp}/sn.XXXXXX") || exit 1
 at_exit "rm -rf '$RUN'"
+XDG_RUNTIME_DIR=$RUN	# sonde ps and fetch look there too
+export XDG_RUNTIME_DIR
 
 # The program that a sonde run started: its child that is not a worker of sonde's own.
 command_of()	# PID_OF_SONDE
