@@ -71,6 +71,16 @@ wrong(struct sn_pprof *out, const char *fmt, ...)
 	return false;
 }
 
+/* Fields that we do not know are written again as they are; protobuf-c takes a number 0 that nobody reads then. */
+static bool
+is_message(struct sn_pprof *out, const ProtobufCMessage *m, const char *what, size_t at)
+{
+	for (unsigned i = 0; i < m->n_unknown_fields; i++)
+		if (m->unknown_fields[i].tag == 0)
+			return wrong(out, "%s %zu has a field of number 0", what, at);
+	return true;
+}
+
 static bool
 is_text(struct sn_pprof *out, int64_t number, const char *what, size_t at)
 {
@@ -141,18 +151,22 @@ check_header(struct sn_pprof *out)
 {
 	const sn_profile_msg *m = out->msg;
 
+	if (!is_message(out, &m->base, "profile", 0))
+		return false;
 	if (m->n_string_table == 0 || *m->string_table[0] != '\0')
 		return wrong(out, "string_table does not begin with an empty text");
 	if (m->n_sample_type == 0)
 		return wrong(out, "no sample_type");
 	for (size_t i = 0; i < m->n_sample_type; i++)
-		if (!is_text(out, m->sample_type[i]->type, "sample_type", i) ||
+		if (!is_message(out, &m->sample_type[i]->base, "sample_type", i) ||
+		    !is_text(out, m->sample_type[i]->type, "sample_type", i) ||
 		    !is_text(out, m->sample_type[i]->unit, "sample_type", i))
 			return false;
 	for (size_t i = 0; i < m->n_comment; i++)
 		if (!is_text(out, m->comment[i], "comment", i))
 			return false;
-	if (m->period_type != NULL && (!is_text(out, m->period_type->type, "period_type", 0) ||
+	if (m->period_type != NULL && (!is_message(out, &m->period_type->base, "period_type", 0) ||
+	    !is_text(out, m->period_type->type, "period_type", 0) ||
 	    !is_text(out, m->period_type->unit, "period_type", 0)))
 		return false;
 	return is_text(out, m->drop_frames, "drop_frames", 0) && is_text(out, m->keep_frames, "keep_frames", 0) &&
@@ -166,11 +180,13 @@ check_places(struct sn_pprof *out)
 	const sn_profile_msg *m = out->msg;
 
 	for (size_t i = 0; i < m->n_mapping; i++)
-		if (!is_text(out, m->mapping[i]->filename, "mapping", i) ||
+		if (!is_message(out, &m->mapping[i]->base, "mapping", i) ||
+		    !is_text(out, m->mapping[i]->filename, "mapping", i) ||
 		    !is_text(out, m->mapping[i]->build_id, "mapping", i))
 			return false;
 	for (size_t i = 0; i < m->n_function; i++)
-		if (!is_text(out, m->function[i]->name, "function", i) ||
+		if (!is_message(out, &m->function[i]->base, "function", i) ||
+		    !is_text(out, m->function[i]->name, "function", i) ||
 		    !is_text(out, m->function[i]->system_name, "function", i) ||
 		    !is_text(out, m->function[i]->filename, "function", i))
 			return false;
@@ -179,11 +195,16 @@ check_places(struct sn_pprof *out)
 
 		if (l->mapping_id != 0 && sn_ids_find(&out->mappings, l->mapping_id) == UINT32_MAX)
 			return wrong(out, "location %zu: no mapping has the id %" PRIu64, i, l->mapping_id);
-		for (size_t k = 0; k < l->n_line; k++)
-			if (l->line[k]->function_id != 0 &&
-			    sn_ids_find(&out->functions, l->line[k]->function_id) == UINT32_MAX)
-				return wrong(out, "location %zu: no function has the id %" PRIu64, i,
-					l->line[k]->function_id);
+		if (!is_message(out, &l->base, "location", i))
+			return false;
+		for (size_t k = 0; k < l->n_line; k++) {
+			uint64_t id = l->line[k]->function_id;
+
+			if (!is_message(out, &l->line[k]->base, "line of location", i))
+				return false;
+			if (id != 0 && sn_ids_find(&out->functions, id) == UINT32_MAX)
+				return wrong(out, "location %zu: no function has the id %" PRIu64, i, id);
+		}
 	}
 	return true;
 }
@@ -196,13 +217,16 @@ check_samples(struct sn_pprof *out)
 	for (size_t i = 0; i < m->n_sample; i++) {
 		const sn_sample_msg *s = m->sample[i];
 
+		if (!is_message(out, &s->base, "sample", i))
+			return false;
 		if (s->n_value != m->n_sample_type)
 			return wrong(out, "sample %zu has %zu values of %zu", i, s->n_value, m->n_sample_type);
 		for (size_t k = 0; k < s->n_location_id; k++)
 			if (sn_ids_find(&out->locations, s->location_id[k]) == UINT32_MAX)
 				return wrong(out, "sample %zu: no location has the id %" PRIu64, i, s->location_id[k]);
 		for (size_t k = 0; k < s->n_label; k++)
-			if (!is_text(out, s->label[k]->key, "label of sample", i) ||
+			if (!is_message(out, &s->label[k]->base, "label of sample", i) ||
+			    !is_text(out, s->label[k]->key, "label of sample", i) ||
 			    !is_text(out, s->label[k]->str, "label of sample", i) ||
 			    !is_text(out, s->label[k]->num_unit, "label of sample", i))
 				return false;

@@ -69,7 +69,7 @@ static struct {
 	struct sn_welcome answer;
 	int answer_fd;			/* goes with the answer, -1: none */
 	size_t answer_bytes;
-	bool is_mute;			/* takes the message, says nothing */
+	bool is_joined;
 	size_t got;
 	struct {
 		struct sn_hello hello;
@@ -110,15 +110,16 @@ collect(void *arg)
 
 	(void)arg;
 	collector.got = n < 0 ? 0 : (size_t)n;
-	if (!collector.is_mute)
+	if (collector.answer_bytes > 0)
 		send_answer(fd);
 	(void)recv(fd, &end, 1, 0);	/* until the other side has closed */
 	(void)close(fd);
 	return NULL;
 }
 
+/* bytes: of the answer; 0: it takes the message and says nothing. */
 static void
-collector_starts(int32_t status, uint64_t value, int fd)
+collector_starts_with(int32_t status, uint64_t value, int fd, size_t bytes)
 {
 	struct sockaddr_un to = { .sun_family = AF_UNIX };
 	static int number;
@@ -127,7 +128,7 @@ collector_starts(int32_t status, uint64_t value, int fd)
 	memcpy(to.sun_path + 1, control.collector, (size_t)len);
 	memset(&collector, 0, sizeof(collector));
 	collector.answer = (struct sn_welcome){ .magic = SN_HELLO_MAGIC, .status = status, .bytes = value };
-	collector.answer_bytes = sizeof(collector.answer);
+	collector.answer_bytes = bytes;
 	collector.answer_fd = fd;
 	collector.listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	ck_assert_int_ge(collector.listener, 0);
@@ -138,9 +139,24 @@ collector_starts(int32_t status, uint64_t value, int fd)
 }
 
 static void
+collector_starts(int32_t status, uint64_t value, int fd)
+{
+	collector_starts_with(status, value, fd, sizeof(struct sn_welcome));
+}
+
+/* It ends by itself when it was asked once. */
+static void
+join_collector(void)
+{
+	if (!collector.is_joined)
+		ck_assert_int_eq(pthread_join(collector.thread, NULL), 0);
+	collector.is_joined = true;
+}
+
+static void
 collector_ends(void)
 {
-	ck_assert_int_eq(pthread_join(collector.thread, NULL), 0);
+	join_collector();
 	(void)close(collector.listener);
 	if (collector.answer_fd >= 0)
 		(void)close(collector.answer_fd);
@@ -153,6 +169,7 @@ check_asked(uint32_t op, const char *text)
 {
 	char rest[sizeof(collector.message.ask.text)] = "";
 
+	join_collector();
 	ck_assert_uint_eq(collector.got, sizeof(struct sn_hello) + sizeof(struct sn_ask));
 	ck_assert_uint_eq(collector.message.hello.magic, SN_HELLO_MAGIC);
 	ck_assert_uint_eq(collector.message.hello.version, SN_SEGMENT_VERSION);

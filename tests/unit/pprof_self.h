@@ -28,7 +28,7 @@ static struct sn_pprof_filled filled;
 
 /* ---- code to be named ---- */
 
-#define NI __attribute__((noinline, noclone))
+#define NI __attribute__((noinline))
 
 static inline __attribute__((always_inline)) int
 deepest(volatile int *n)

@@ -331,8 +331,7 @@ START_TEST(flush_and_serve_ask_and_give_the_answer)
 	collector_starts(0, 65536, -1);
 	ck_assert_int_eq(profiler_serve("6060"), -EPROTO);
 	collector_ends();
-	collector_starts(0, 0, -1);
-	collector.answer_bytes--;
+	collector_starts_with(0, 0, -1, sizeof(struct sn_welcome) - 1);
 	ck_assert_int_eq(profiler_flush(), -EPROTO);
 	collector_ends();
 	ck_assert_int_eq(open_descriptors(), before);
@@ -366,8 +365,7 @@ START_TEST(exchange_with_a_mute_collector_times_out)
 	struct sn_hello hello = { .magic = SN_HELLO_MAGIC };
 	struct sn_offer o;
 
-	collector_starts(0, 0, -1);
-	collector.is_mute = true;
+	collector_starts_with(0, 0, -1, 0);
 	ck_assert_int_eq(sn_exchange(control.collector, &hello, sizeof(hello), 20000000, &o), -ETIMEDOUT);
 	ck_assert_int_eq(o.fd, -1);
 	collector_ends();

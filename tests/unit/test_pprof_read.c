@@ -52,6 +52,22 @@ START_TEST(symbolize_profile_with_wrong_references_says_where)
 }
 END_TEST
 
+/* Found by fuzz_pprof: protobuf-c reads it, writes it in another form, and does not read that. */
+START_TEST(symbolize_field_of_number_0_is_refused)
+{
+	profile_msg *m = plain_message();
+	struct sn_buf in = packed(m);
+
+	sn_buf_put(&in, "\x80\x80\x00\x05", 4);
+	refused(&in, "profile 0 has a field of number 0");
+	in.len -= 4;
+	sn_buf_put(&in, "\x1a\x06\x08\x63\x80\x80\x00\x05", 8);
+	refused(&in, "has a field of number 0");
+	sn_buf_free(&in);
+	perftools__profiles__profile__free_unpacked(m, NULL);
+}
+END_TEST
+
 START_TEST(symbolize_what_is_no_profile_is_refused)
 {
 	static const char passwd[] = "root:x:0:0:root:/root:/bin/bash\n";
@@ -121,6 +137,7 @@ read_suite(void)
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_set_timeout(t, 60);
 	tcase_add_test(t, symbolize_profile_with_wrong_references_says_where);
+	tcase_add_test(t, symbolize_field_of_number_0_is_refused);
 	tcase_add_test(t, symbolize_what_is_no_profile_is_refused);
 	tcase_add_test(t, symbolize_profile_that_unpacks_to_too_much_is_refused);
 	tcase_add_test(t, gunzip_several_members_gives_all);
