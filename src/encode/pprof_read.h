@@ -11,7 +11,7 @@
 #include "encode/pprof_parts.h"
 
 #define SN_PPROF_BYTES_MAX	(256u << 20)	/* of a profile, unzipped */
-#define SN_PPROF_MEMORY_MAX	(1u << 30)	/* of its message, unpacked */
+#define SN_PPROF_MEMORY_MAX	(512u << 20)	/* of its message, unpacked */
 
 /* Where the thing of an id stands in its list. */
 struct sn_ids {
