@@ -73,6 +73,33 @@ is "status with SONDE_HZ" $? 0
 profile comments "$T/d.pb.gz" >"$T/d.comments"
 matches "the rate of the environment" "$T/d.comments" 'asked=100Hz'
 
+# A call right behind a start does not miss the collector, and after stop, start begins anew.
+cat >"$T/again.c" <<-'END'
+	#include <fcntl.h>
+	#include <sonde/profiler.h>
+	#include <stdio.h>
+
+	int main(int argc, char **argv)
+	{
+		struct profiler_options o = { .size = sizeof(o), .file = argv[argc - 1] };
+		int null = open("/dev/null", O_WRONLY);
+
+		for (int i = 0; i < 5; i++) {
+			int start = profiler_start(&o), twice = profiler_start(&o), flush = profiler_flush();
+			int written = profiler_write("cpu", null), stop = profiler_stop(), off = profiler_write("cpu", null);
+
+			printf("%d %d %d %d %d %d\n", start, twice, flush, written, stop, off);
+		}
+		return 0;
+	}
+END
+"${cc[@]}" -std=gnu99 -g "$T/again.c" "${flags[@]}" -o "$T/again" || fail "again.c does not compile"
+"$T/again" "$T/again.pb.gz" >"$T/again.out" 2>"$T/again.err"
+is "status of again" $? 0
+is_empty "stderr of again" "$T/again.err"
+is "answers" "$(sort -u "$T/again.out")" "0 -114 0 0 0 -107"
+valid "$T/again.pb.gz"
+
 cxx=(c++)
 command -v c++ >/dev/null || cxx=("${cc[@]}" -x c++)
 if echo 'int main() { return 0; }' | "${cxx[@]}" -x c++ - -o "$T/try" -lstdc++ 2>/dev/null; then

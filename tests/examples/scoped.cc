@@ -5,8 +5,8 @@
 //	c++ -O2 -g scoped.cc $(pkg-config --cflags --libs sonde) -o scoped
 //	./scoped cpu.pb.gz
 
-#include <cerrno>
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <string>
 #include <system_error>
@@ -23,7 +23,8 @@ public:
 		options.size = sizeof(options);
 		options.file = file.c_str();			// copied
 		int err = profiler_start(&options);
-		if (err < 0 && err != -EALREADY)	// who runs us may have us profiled already
+		// Under sonde run it is profiled already, and the file is not ours to name.
+		if (err < 0 && err != -EALREADY)
 			throw std::system_error(-err, std::generic_category(), "profiler_start");
 	}
 
@@ -40,7 +41,7 @@ public:
 
 namespace work {
 
-static std::vector<std::string> shuffled(unsigned n)
+std::vector<std::string> shuffled(unsigned n)
 {
 	std::vector<std::string> words;
 	unsigned x = 1;
@@ -52,7 +53,7 @@ static std::vector<std::string> shuffled(unsigned n)
 	return words;
 }
 
-static bool sort_words()
+bool sort_words()
 {
 	std::vector<std::string> words = shuffled(400000);
 
