@@ -28,18 +28,28 @@ write_line(int fd, const char *line, size_t len)
 int
 sn_log_open(const char *path)
 {
+	size_t at;
 	int fd;
 
 	log_path[0] = '\0';
 	if (path == NULL || *path == '\0')
 		return 0;
-	if (strlen(path) >= sizeof(log_path))
+	/* A relative one is of now: programs change their folder. */
+	if (path[0] != '/' && (getcwd(log_path, sizeof(log_path)) == NULL || log_path[0] != '/'))
+		log_path[0] = '\0';
+	at = strlen(log_path);
+	log_path[0] = '\0';
+	if (at + 1 + strlen(path) >= sizeof(log_path))
 		return -ENAMETOOLONG;
 	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600);
 	if (fd < 0)
 		return -errno;
 	(void)close(fd);
-	strcpy(log_path, path);
+	if (at > 0) {
+		log_path[0] = '/';
+		log_path[at++] = '/';
+	}
+	strcpy(log_path + at, path);
 	return 0;
 }
 

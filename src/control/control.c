@@ -409,6 +409,8 @@ sn_control_start(char **argv, char **envp)
 	find_stack_size();
 	find_main_stack(argv);
 	err = socket != NULL ? start_outside(socket) : sn_inside_start(&o);
+	if (err == 0 && socket == NULL && o.http != NULL && *sn_inside_complaint() != '\0')
+		sn_env_complain(sn_inside_complaint());
 	if (err < 0)
 		sn_log(SN_LOG_FILE, "process %d runs unprofiled: %s", (int)getpid(), strerror(-err));
 }

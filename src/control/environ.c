@@ -85,8 +85,8 @@ parent_has_us(void)
 }
 
 /* Only the first process of a tree speaks: build scripts compare what compilers say. */
-static void
-complain(const char *line)
+void
+sn_env_complain(const char *line)
 {
 	sn_log(parent_has_us() ? SN_LOG_FILE : SN_LOG_STDERR, "%s", line);
 }
@@ -99,9 +99,9 @@ sn_env_read(char *const envp[], struct sn_options *o)
 
 	sn_options_default(o);
 	(void)sn_log_open(sn_env_find(envp, "SONDE_LOG"));
-	err = sn_options_from_env(o, envp, complain, &why);
+	err = sn_options_from_env(o, envp, sn_env_complain, &why);
 	if (err < 0)
-		complain(why.text);
+		sn_env_complain(why.text);
 	return err;
 }
 

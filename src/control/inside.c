@@ -150,6 +150,13 @@ sn_inside_await_socket(void)
 	return sn_inside_socket();
 }
 
+const char *
+sn_inside_complaint(void)
+{
+	(void)wait_while(0, SN_NS_PER_SEC);
+	return SN_LOAD_ACQUIRE(&inside.host.ready) == 2 ? inside.host.complaint : "";
+}
+
 /* The child must know whom to ask; a collector that is not ready yet will be, in a moment. */
 static void
 wait_for_name(void)

@@ -59,6 +59,8 @@ const char *sn_env_find(char *const envp[], const char *name);
 bool sn_env_asks_for_us(char *const envp[]);
 /* The options of envp; complains of bad ones where the user sees it once.  0 or -EINVAL. */
 int sn_env_read(char *const envp[], struct sn_options *o);
+/* One line, on stderr if this is the first process of its tree. */
+void sn_env_complain(const char *line);
 /* Copy the texts to memory of our own: programs write over their environment.  0 or -ENOMEM. */
 int sn_options_keep(struct sn_options *o);
 
@@ -107,5 +109,7 @@ int32_t sn_inside_threads(void);
 const char *sn_inside_socket(void);
 /* The same, but a collector that is about to serve is waited for. */
 const char *sn_inside_await_socket(void);
+/* What it has to complain of (an address that is refused), "" if nothing; waits for it a second at most. */
+const char *sn_inside_complaint(void);
 
 #endif

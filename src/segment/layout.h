@@ -30,6 +30,7 @@
 #define SN_SLOTS_MAX		1024u
 #define SN_CHUNK_SLOTS		16u		/* rings are mapped by the program so many at a time */
 #define SN_RING_COPY		(2u << 20)	/* bytes of a ring whose records carry stack copies */
+#define SN_RING_INSIDE	(512u << 10)	/* … in the program's own memory: pages that were touched stay */
 #define SN_RING_FRAMES	(256u << 10)	/* … whose records carry frames */
 #define SN_MAPS_BYTES		(512u << 10)	/* room for one text of /proc/PID/maps */
 #define SN_COPY_MAX		(16u << 10)	/* most bytes of stack in a record */

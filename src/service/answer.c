@@ -19,6 +19,7 @@
 
 #define ANSWER_MAX	(512u << 20)	/* bytes of one profile */
 #define ENCODE_S	60		/* time that symbolizing may take before the client is given up */
+#define TAKES_MAX	64		/* each may need an eighth of SONDE_MEMORY at its end */
 #define SYMBOLS_MAX	20000
 
 /* A client that waits: for its span to pass, then for its job. */
@@ -121,8 +122,17 @@ fail_take(struct sn_take *t, int err)
 static struct sn_take *
 new_take(struct sn_service *s, struct sn_request *r, struct sn_guest *g)
 {
-	struct sn_take *t = calloc(1, sizeof(*t));
+	struct sn_take *t;
+	uint32_t n = 0;
 
+	for (t = s->takes; t != NULL; t = t->next)
+		n++;
+	if (n >= TAKES_MAX) {
+		sn_request_header(r, "Retry-After", "30");
+		sn_request_error(r, 503, "%u clients are taking profiles already", n);
+		return NULL;
+	}
+	t = calloc(1, sizeof(*t));
 	if (t == NULL) {
 		sn_request_error(r, 500, "out of memory");
 		return NULL;
@@ -391,8 +401,11 @@ sn_answers_listen(struct sn_service *s, const char *text, char *why, size_t why_
 	struct sn_tokens tokens = { 0 };
 	struct sn_address a;
 	uint16_t port = 0;
-	int err = sn_address_parse(text, &a, why, why_size);
+	char what[300] = "";
+	int err = sn_address_parse(text, &a, what, sizeof(what));
 
+	if (err < 0)
+		(void)snprintf(why, why_size, "SONDE_HTTP: %s", what);
 	if (err == 0 && s->port != 0) {
 		(void)snprintf(why, why_size, "already serving on %s", s->address);
 		return -EALREADY;
@@ -400,8 +413,6 @@ sn_answers_listen(struct sn_service *s, const char *text, char *why, size_t why_
 	if (err < 0)
 		return err;
 	if (s->options.token_file != NULL) {
-		char what[256] = "";
-
 		err = sn_tokens_read(s->options.token_file, &tokens, what, sizeof(what));
 		if (err < 0) {
 			(void)snprintf(why, why_size, "SONDE_TOKEN_FILE=%.100s: %s", s->options.token_file, what);

@@ -164,26 +164,33 @@ watch_end(struct sn_service *s, struct sn_guest *g)
 }
 
 struct sn_guest *
-sn_guest_new(struct sn_service *s, pid_t pid)
+sn_guest_of(struct sn_service *s, struct sn_process *p)
 {
 	struct sn_guest *g = calloc(1, sizeof(*g));
-	bool is_own = s->host != NULL && pid == getpid();
 
 	if (g == NULL)
 		return NULL;
 	g->service = s;
 	g->pidfd = -1;
 	g->socket.fd = -1;
-	g->process = sn_process_new(pid, &s->options, s->images);
-	if (g->process == NULL) {
-		free(g);
-		return NULL;
-	}
-	g->process->is_first = s->host != NULL ? is_own : pid == s->command && !s->command_ended;
-	if (!is_own)
+	g->process = p;
+	if (s->host == NULL || p->pid != getpid())
 		watch_end(s, g);
 	g->next = s->guests;
 	s->guests = g;
+	return g;
+}
+
+struct sn_guest *
+sn_guest_new(struct sn_service *s, pid_t pid)
+{
+	struct sn_process *p = sn_process_new(pid, &s->options, s->images);
+	struct sn_guest *g = p != NULL ? sn_guest_of(s, p) : NULL;
+
+	if (g == NULL)
+		sn_process_free(p);
+	else
+		p->is_first = pid == (s->host != NULL ? getpid() : s->command) && !s->command_ended;
 	return g;
 }
 

@@ -90,6 +90,7 @@ struct sn_service {
 
 	struct sn_host *host;		/* inside; NULL outside */
 	struct sn_inside_child *child;	/* inside: the one job at work */
+	uint64_t next_listen_ns;	/* inside: when a port that was taken is tried again */
 	bool file_is_final;		/* inside: profiler_stop() has written it */
 
 	pid_t command;
@@ -112,6 +113,8 @@ struct sn_guest *sn_guest_by_cookie(struct sn_service *s, uint64_t cookie);
 /* The process that a client means who names none: the command, else the oldest that runs. */
 struct sn_guest *sn_guest_main(struct sn_service *s);
 struct sn_guest *sn_guest_new(struct sn_service *s, pid_t pid);
+/* The same for a process that is known already; takes it over, unless it gives NULL: out of memory. */
+struct sn_guest *sn_guest_of(struct sn_service *s, struct sn_process *p);
 /* A program begins in the process: its arguments are read now, before it changes them. */
 void sn_guest_note_program(struct sn_guest *g, const struct sn_guest *parent);
 /* Give it its Unix socket, unless it has one. */

@@ -23,11 +23,20 @@
 #include "service/inside.h"
 #include "service/internal.h"
 
+/* One process over a pause. */
+struct kept_guest {
+	struct sn_process *process;
+	struct sn_buf cmdline;
+	uint64_t own_cpu_ns, stack_start;
+	struct kept_guest *next;
+};
+
 /* What outlives a pause. */
 struct kept {
 	struct sn_images images;
-	struct sn_process *process;
-	struct sn_buf cmdline;
+	struct kept_guest *guests;
+	char file[PATH_MAX];		/* of the options, absolute */
+	char address[80];		/* TCP in force: clients know it, also if any free port was asked for */
 };
 
 static void
@@ -61,27 +70,58 @@ sn_inside_is_alone(void)
 	return end != NULL && end[1] == ' ' && end[2] == 'Z';
 }
 
-/* The program itself as a guest: a new process, or the one from before the pause. */
+/* A file is where it was at the start, wherever the program's folder is later; the folder's own name is no pattern. */
+static const char *
+absolute_file(struct kept *kept, const char *file)
+{
+	char folder[PATH_MAX];
+	size_t at = 0;
+
+	if (file == NULL || file[0] == '/' || kept->file[0] != '\0')
+		return file == NULL || file[0] == '/' ? file : kept->file;
+	if (getcwd(folder, sizeof(folder)) == NULL || folder[0] != '/')
+		return file;
+	for (const char *c = folder; *c != '\0' && at < sizeof(kept->file) - 2; c++) {
+		if (*c == '%')
+			kept->file[at++] = '%';
+		kept->file[at++] = *c;
+	}
+	(void)snprintf(kept->file + at, sizeof(kept->file) - at, "/%s", file);
+	return kept->file;
+}
+
+/* The processes from before the pause. */
 static int
-join_own_program(struct sn_service *s, struct kept *kept)
+rejoin(struct sn_service *s, struct kept *kept)
+{
+	struct kept_guest *k;
+
+	while ((k = kept->guests) != NULL) {
+		struct sn_guest *g = sn_guest_of(s, k->process);
+
+		if (g == NULL)
+			return -ENOMEM;
+		g->cmdline = k->cmdline;
+		g->own_cpu_ns = k->own_cpu_ns;
+		g->stack_start = k->stack_start;
+		kept->guests = k->next;
+		free(k);
+		if (g->process->host != NULL)
+			sn_guest_open_socket(g);
+	}
+	return 0;
+}
+
+/* The program itself as a guest. */
+static int
+join_own_program(struct sn_service *s)
 {
 	struct sn_guest *g = sn_guest_new(s, getpid());
-	int err;
+	int err = g != NULL ? sn_process_adopt(g->process, &s->options, s->host) : -ENOMEM;
 
-	if (g == NULL)
-		return -ENOMEM;
-	if (kept->process != NULL) {
-		sn_process_free(g->process);
-		g->process = kept->process;
-		g->cmdline = kept->cmdline;
-		kept->process = NULL;
-		kept->cmdline = (struct sn_buf){ 0 };
-	} else {
-		err = sn_process_adopt(g->process, &s->options, s->host);
-		if (err < 0)
-			return err;
-		sn_guest_note_program(g, NULL);
-	}
+	if (err < 0)
+		return err;
+	sn_guest_note_program(g, NULL);
 	sn_guest_open_socket(g);
 	return 0;
 }
@@ -108,20 +148,36 @@ write_last_file(struct sn_service *s, struct sn_guest *g)
 			break;
 }
 
+/*
+ * Only memory outlives the thread: descriptors are closed with its table.  A process that asks for more rings later
+ * gets none, and its new threads are counted as not sampled.
+ */
 static void
-end_own_program(struct sn_service *s, struct kept *kept)
+keep_guests(struct sn_service *s, struct kept *kept)
+{
+	for (struct sn_guest *g = s->guests; g != NULL; g = g->next) {
+		struct kept_guest *k = calloc(1, sizeof(*k));
+
+		if (k == NULL)
+			continue;		/* it ends here, as if it had never been asked */
+		*k = (struct kept_guest){ g->process, g->cmdline, g->own_cpu_ns, g->stack_start, kept->guests };
+		g->cmdline = (struct sn_buf){ 0 };
+		g->process->holders++;
+		if (g->process->memfd >= 0)
+			(void)close(g->process->memfd);
+		g->process->memfd = -1;
+		kept->guests = k;
+	}
+	memcpy(kept->address, s->address, sizeof(kept->address));
+}
+
+static void
+end_own_program(struct sn_service *s)
 {
 	struct sn_guest *g = sn_guest_find(s, getpid());
 
 	if (g == NULL)
 		return;
-	if (SN_LOAD_ACQUIRE(&s->host->stop) == SN_HOST_PAUSE) {
-		g->process->holders++;			/* ours, when the guest goes */
-		kept->process = g->process;
-		kept->cmdline = g->cmdline;
-		g->cmdline = (struct sn_buf){ 0 };
-		return;
-	}
 	if (s->file != NULL && s->options.mode != SN_MODE_IDLE && !s->file_is_final)
 		write_last_file(s, g);
 	if (sn_process_is_sampling(g->process))
@@ -131,7 +187,7 @@ end_own_program(struct sn_service *s, struct kept *kept)
 static int
 run(struct sn_service *s, struct kept *kept)
 {
-	int err = join_own_program(s, kept);
+	int err = kept->guests != NULL ? rejoin(s, kept) : join_own_program(s);
 
 	if (err < 0)
 		return err;
@@ -139,7 +195,10 @@ run(struct sn_service *s, struct kept *kept)
 	sn_service_tick(s);
 	set_ready(s->host, 1);
 	err = sn_service_must_stop(s) || event_base_dispatch(s->base) == 0 ? 0 : -EIO;
-	end_own_program(s, kept);
+	if (SN_LOAD_ACQUIRE(&s->host->stop) == SN_HOST_PAUSE)
+		keep_guests(s, kept);
+	else
+		end_own_program(s);
 	return err;
 }
 
@@ -147,6 +206,7 @@ int
 sn_service_run_inside(struct sn_host *host)
 {
 	struct kept *kept = host->kept;
+	struct sn_options options;
 	struct sn_service *s;
 	char why[SN_WHY_MAX];
 	int err;
@@ -156,7 +216,10 @@ sn_service_run_inside(struct sn_host *host)
 	if (kept == NULL)
 		return -ENOMEM;
 	host->kept = kept;
-	s = sn_service_new(&host->options, host->options.file, host, why, &err);
+	options = host->options;
+	if (kept->address[0] != '\0')
+		options.http = kept->address;
+	s = sn_service_new(&options, absolute_file(kept, host->options.file), host, why, &err);
 	if (s == NULL) {
 		(void)snprintf(host->complaint, sizeof(host->complaint), "%s", why);
 		sn_log(SN_LOG_FILE, "%s", why);
@@ -167,7 +230,7 @@ sn_service_run_inside(struct sn_host *host)
 	if (err < 0)
 		sn_log(SN_LOG_FILE, "the collector in process %d ended: %s", (int)getpid(), strerror(-err));
 	sn_service_free(s);
-	if (kept->process == NULL) {
+	if (kept->guests == NULL) {
 		free(kept);
 		host->kept = NULL;
 	}

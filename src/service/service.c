@@ -30,6 +30,7 @@
 #define SCAN_SHARE	100			/* a scan takes at most 1 % of our time */
 #define GRACE_NS	(SN_NS_PER_SEC / 2)	/* for programs that end right after the command */
 #define SOCKET_AFTER_NS	SN_NS_PER_SEC		/* a process that lives so long gets a socket */
+#define LISTEN_AGAIN_NS	(5 * SN_NS_PER_SEC)
 #define LAST_ANSWERS_NS	(5 * SN_NS_PER_SEC)	/* for clients that take a profile of a program that has ended */
 #define RECORDS_A_TICK	2000			/* then others have their turn */
 #define QUARTER		64			/* fill level, of 256 */
@@ -79,10 +80,13 @@ set_tick(struct sn_service *s, uint64_t ns)
 	(void)event_add(s->ticking, &tv);
 }
 
+static int listen_tcp(struct sn_service *s, char why[SN_WHY_MAX]);
+
 void
 sn_service_tick(struct sn_service *s)
 {
 	uint32_t fullest = 0, taken = 0;
+	char why[SN_WHY_MAX];
 	uint64_t now;
 
 	for (struct sn_guest *g = s->guests; g != NULL; g = g->next) {
@@ -101,6 +105,8 @@ sn_service_tick(struct sn_service *s)
 		took = sn_clock_mono_ns() - now;
 		s->next_scan_ns = now + (took * SCAN_SHARE > SCAN_NS ? took * SCAN_SHARE : SCAN_NS);
 	}
+	if (s->next_listen_ns != 0 && s->port == 0 && now >= s->next_listen_ns)
+		(void)listen_tcp(s, why);
 	sn_workers_start(s);
 	if (taken >= RECORDS_A_TICK)
 		set_tick(s, 1000);
@@ -247,6 +253,39 @@ bound_memory(struct sn_options *o)
 	sn_buf_free(&limit);
 }
 
+/* libevent's own variables are not for us: EVENT_SHOW_METHOD writes to stderr. */
+static struct event_base *
+new_base(void)
+{
+	struct event_config *config = event_config_new();
+	struct event_base *base;
+
+	if (config == NULL)
+		return NULL;
+	(void)event_config_set_flag(config, EVENT_BASE_FLAG_IGNORE_ENV);
+	base = event_base_new_with_config(config);
+	event_config_free(config);
+	return base;
+}
+
+/*
+ * The TCP address of SONDE_HTTP.  Inside, a port that is taken is one of our own tree's, as a rule, or that of the
+ * process that this one replaces: the socket is there all the same, and the port is tried again.
+ */
+static int
+listen_tcp(struct sn_service *s, char why[SN_WHY_MAX])
+{
+	int port = sn_answers_listen(s, s->options.http, why, SN_WHY_MAX);
+
+	if (port != -EADDRINUSE || s->host == NULL)
+		return port < 0 ? port : 0;
+	if (s->next_listen_ns == 0)
+		sn_log(SN_LOG_FILE, "%s; process %d is served by its socket", why, (int)getpid());
+	why[0] = '\0';
+	s->next_listen_ns = sn_clock_mono_ns() + LISTEN_AGAIN_NS;
+	return 0;
+}
+
 /* Everything but the guests. */
 static int
 open_service(struct sn_service *s)
@@ -255,7 +294,7 @@ open_service(struct sn_service *s)
 	int err;
 
 	s->runtime_dir = runtime_dir != NULL ? strdup(runtime_dir) : NULL;
-	s->base = event_base_new();
+	s->base = new_base();
 	s->ticking = s->base != NULL ? event_new(s->base, -1, 0, on_tick, s) : NULL;
 	if (s->ticking == NULL)
 		return -ENOMEM;
@@ -280,11 +319,8 @@ sn_service_new(const struct sn_options *o, const char *file, struct sn_host *hos
 	s->listener = s->signal_fd = -1;
 	s->began_ns = sn_clock_mono_ns();
 	*err = open_service(s);
-	if (*err == 0 && o->http != NULL) {
-		int port = sn_answers_listen(s, o->http, why, SN_WHY_MAX);
-
-		*err = port < 0 ? port : 0;
-	}
+	if (*err == 0 && o->http != NULL)
+		*err = listen_tcp(s, why);
 	if (*err < 0 && why[0] == '\0')
 		(void)snprintf(why, SN_WHY_MAX, "cannot start: %s", strerror(-*err));
 	if (*err < 0) {

@@ -116,6 +116,9 @@ join(struct sn_service *s, const struct sn_hello *hello, const struct ucred *pee
 		return -EALREADY;		/* the program that we are in has its segment */
 	if (hello->kind == SN_HELLO_FORK)
 		parent = sn_guest_by_cookie(s, hello->cookie);
+	/* The child's own maps may be closed to us (it has capabilities that we gave up): know its parent's. */
+	if (parent != NULL && parent->process->modules != NULL && parent->process->modules->count == 0)
+		(void)sn_process_refresh_modules(parent->process);
 	if (g == NULL)
 		g = sn_guest_new(s, peer->pid);
 	if (g == NULL)
@@ -319,7 +322,11 @@ sn_welcome_open(struct sn_service *s)
 	size_t len;
 
 	(void)getrandom(&random, sizeof(random), 0);
-	(void)snprintf(s->socket, sizeof(s->socket), "sonde-%d-%016llx", (int)getpid(), (unsigned long long)random);
+	if (s->host != NULL && s->host->collector[0] != '\0')	/* after a pause: children know this name */
+		(void)snprintf(s->socket, sizeof(s->socket), "%s", s->host->collector);
+	else
+		(void)snprintf(s->socket, sizeof(s->socket), "sonde-%d-%016llx", (int)getpid(),
+			(unsigned long long)random);
 	len = strlen(s->socket);
 	memcpy(at.sun_path + 1, s->socket, len);
 	s->listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

@@ -203,7 +203,7 @@ static void
 want(bool on)
 {
 	SN_STORE_RELEASE(&seg.wishes->sampling, on ? 1u : 0u);
-	SN_STORE_RELEASE(&seg.wishes->posted, seg.wishes->posted + 1);
+	(void)__atomic_fetch_add(&seg.wishes->posted, 1, __ATOMIC_RELEASE);
 }
 
 START_TEST(idle_slot_has_a_timer_only_while_sampling_is_wanted)
