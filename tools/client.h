@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "tools/answer.h"
+#include "deliver/answer.h"
 
 /* http://HOST:PORT/path?query */
 struct sn_url {

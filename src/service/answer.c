@@ -368,6 +368,8 @@ on_request(void *ctx, void *tag, struct sn_request *r)
 		sn_request_error(r, route.status, "%s", route.text);
 	} else if (route.what == SN_ROUTE_REDIRECT || route.what == SN_ROUTE_ROOT) {
 		redirect(r, route.what == SN_ROUTE_ROOT ? "/debug/pprof/" : route.text);
+	} else if (g == NULL && route.pid != 0 && sn_pass_on(s, &route, r)) {
+		return;
 	} else if (g == NULL) {
 		sn_request_error(r, route.pid != 0 ? 404 : 503, "%s", route.pid != 0 ?
 			"no profiled process has this pid" : "no program is being profiled");
@@ -458,5 +460,5 @@ sn_answers_busy(const struct sn_service *s)
 	struct sn_http_figures f;
 
 	sn_http_figures(s->http, &f);
-	return s->takes != NULL || f.bytes_held > 0 || s->asks > 0;
+	return s->takes != NULL || s->passed > 0 || f.bytes_held > 0 || s->asks > 0;
 }

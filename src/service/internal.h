@@ -78,7 +78,7 @@ struct sn_service {
 	struct sn_guest *guests;
 	struct sn_job_queue files, answers;
 	struct sn_worker workers[SN_WORKERS_MAX];
-	uint32_t connections, asks;
+	uint32_t connections, asks, passed;
 	uint64_t next_scan_ns, tick_ns;
 
 	struct sn_http *http;
@@ -166,6 +166,15 @@ int sn_answers_listen(struct sn_service *s, const char *address, char *why, size
 void sn_answers_guest_ends(struct sn_service *s, struct sn_guest *g);
 /* Is a client waiting for an answer, or taking one? */
 bool sn_answers_busy(const struct sn_service *s);
+
+/* pass_on.c */
+#define SN_PASSED_MAX 32
+/* Is it of the tree that we serve, with a collector of its own or not? */
+bool sn_tree_has(struct sn_service *s, pid_t pid);
+/* The pids (pid_t) of processes of the tree that have collectors of their own; how many. */
+uint32_t sn_tree_list(struct sn_service *s, struct sn_buf *pids);
+/* Have the collector of route->pid answer.  false: there is none to ask; the request is as it was. */
+bool sn_pass_on(struct sn_service *s, const struct sn_route *route, struct sn_request *r);
 
 /* page.c */
 /* pid: as the path named it, 0 if it did not. */

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "deliver/status.h"
-#include "tools/answer.h"
+#include "deliver/answer.h"
 #include "tools/client.h"
 
 #define BODY_MAX 4096

@@ -2,11 +2,11 @@
  *
  * answer.h - an HTTP answer as it comes in, byte by byte.
  *
- * Runs in:  the sonde command.  Pure; the server is hostile.
+ * Runs in:  the sonde command, and a collector that passes a request on.  Pure; the server is hostile.
  * Memory:   the body grows up to the bound that was set; sn_answer_free.
  */
-#ifndef SN_TOOLS_ANSWER_H
-#define SN_TOOLS_ANSWER_H
+#ifndef SN_DELIVER_ANSWER_H
+#define SN_DELIVER_ANSWER_H
 
 #include <stdbool.h>
 #include <stddef.h>

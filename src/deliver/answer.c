@@ -12,7 +12,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "tools/answer.h"
+#include "deliver/answer.h"
 
 void
 sn_answer_init(struct sn_answer *a, size_t body_max)
