@@ -111,20 +111,6 @@ keep_modules(struct sn_process *p)
 	return 0;
 }
 
-static void
-fill_options(struct sn_segment_options *so, const struct sn_options *o, bool sampling)
-{
-	*so = (struct sn_segment_options){
-		.period_ns = SN_NS_PER_SEC / (uint64_t)o->hz,
-		.tick_ns = sn_clock_tick_ns(),
-		.hz = (uint32_t)o->hz,
-		.signal = (uint32_t)o->signal,
-		.depth = (uint32_t)o->depth,
-		.copy_stack = o->unwind != SN_UNWIND_FP,
-		.idle = !sampling,
-	};
-}
-
 uint64_t
 sn_proc_stat(pid_t pid, unsigned field)
 {
@@ -188,7 +174,8 @@ make_segment(struct sn_process *p, const struct sn_options *o, uint32_t nslots)
 	base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, p->memfd, 0);
 	if (base == MAP_FAILED)
 		return -errno;
-	fill_options(&so, o, p->sampling);
+	sn_segment_options_from(&so, o);
+	so.idle = !p->sampling;		/* as it is now, for an image after the first */
 	sn_segment_format(base, nslots, ring_bytes, cookie, &so);
 	fill_header(p, base);
 	err = sn_segment_open(&p->seg, base, bytes);
