@@ -61,6 +61,9 @@ bool sn_control_is_inside(void);
  */
 bool sn_control_pause(void);
 void sn_control_resume(bool paused);
+/* The same around set*id, where the thread need not go, as a rule. */
+bool sn_control_pause_for_ids(void);
+void sn_control_resume_with_ids(bool paused);
 
 /*
  * A forked child that will outlive its parent (setsid, daemon) gets a collector of its own: settle.  forked: for the

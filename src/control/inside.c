@@ -108,6 +108,12 @@ sn_inside_options(void)
 }
 
 int32_t
+sn_inside_tid(void)
+{
+	return SN_LOAD_RELAXED(&inside.tid);
+}
+
+int32_t
 sn_inside_threads(void)
 {
 	return inside.threads;
@@ -262,34 +268,10 @@ start_thread(void)
 	err = -inside.module.create(&inside.thread, &attr, collector_main, NULL);
 	(void)pthread_sigmask(SIG_SETMASK, &was, NULL);
 	(void)pthread_attr_destroy(&attr);
-	if (err == 0)
+	if (err == 0) {
+		sn_ids_note();			/* the thread has ours */
 		SN_STORE_RELEASE(&inside.running, true);
-	return err;
-}
-
-static void
-set_sampling(bool on)
-{
-	sn_threads_set_sampling(sn_control_state(), on);
-}
-
-static int
-arm(int32_t tid)
-{
-	struct sn_live_state *live = sn_live();
-	uint32_t slot;
-	int err;
-
-	if (live == NULL || tid == SN_LOAD_RELAXED(&inside.tid))
-		return -ESRCH;
-	if (sn_slot_has(&live->segment, tid))
-		return -EALREADY;
-	slot = sn_control_claim_slot(live);
-	if (slot == SN_NO_SLOT)
-		return -ENOSPC;
-	err = sn_slot_begin(live, slot, tid);
-	if (err == -EINVAL)
-		sn_slot_release(&live->segment, slot);	/* not a thread any more */
+	}
 	return err;
 }
 
@@ -308,8 +290,8 @@ fill_host(const struct sn_options *o)
 	memcpy(h->stamp, SN_HOST_STAMP, sizeof(SN_HOST_STAMP));
 	h->segment = &sn_control_state()->segment;
 	h->options = *o;
-	h->arm = arm;
-	h->set_sampling = set_sampling;
+	h->arm = sn_call_arm;
+	h->set_sampling = sn_call_set_sampling;
 	h->end = sn_control_exit;
 	h->collector[0] = '\0';
 	h->kept = NULL;
@@ -352,7 +334,7 @@ start(const struct sn_options *o)
 	if (err == 0)
 		err = start_thread();
 	if (err < 0) {
-		set_sampling(false);
+		sn_call_set_sampling(false);
 		return err;
 	}
 	if (!inside.hooked) {
@@ -481,7 +463,7 @@ sn_control_resume(bool paused)
 		return;
 	err = inside.ending ? 0 : inside.host.error < 0 ? inside.host.error : start_thread();
 	if (err < 0) {
-		set_sampling(false);
+		sn_call_set_sampling(false);
 		sn_log(SN_LOG_FILE, "process %d is not profiled any more: %s", (int)inside.pid, strerror(-err));
 	}
 	leave();
@@ -558,7 +540,7 @@ restart(const struct sn_options *o)
 	inside.host.kept = NULL;
 	err = start_thread();
 	if (err == 0 && !so.idle)
-		set_sampling(true);
+		sn_call_set_sampling(true);
 	return err;
 }
 
@@ -587,7 +569,7 @@ sn_control_join(void)
 		return 0;
 	if (!enter())
 		return -EBUSY;
-	set_sampling(false);
+	sn_call_set_sampling(false);
 	joined = !sn_inside_runs() || stop_and_join(SN_HOST_END, 5 * PATIENCE_NS);
 	leave();
 	return joined ? inside.host.error : -ETIMEDOUT;

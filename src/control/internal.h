@@ -73,6 +73,15 @@ int sn_memory_more(struct sn_segment *s);
 /* Give back what sn_memory_segment took; nobody may use it any more. */
 void sn_memory_release(struct sn_segment *s);
 
+/* ids.c */
+
+/* The ids of the calling thread are those of the collector's. */
+void sn_ids_note(void);
+
+/* calls.c */
+int sn_call_arm(int32_t tid);
+void sn_call_set_sampling(bool on);
+
 /* module.c */
 
 struct sn_module {
@@ -103,6 +112,8 @@ void sn_inside_before_fork(void);
 void sn_inside_after_fork(bool is_child);
 /* The options it was started with here or in an ancestor. */
 const struct sn_options *sn_inside_options(void);
+/* Of the collector's thread; 0 while it is not known. */
+int32_t sn_inside_tid(void);
 /* How many threads the program has, as far as they went through us. */
 int32_t sn_inside_threads(void);
 /* The name that children of this process ask; "" while it is not known. */

@@ -115,12 +115,12 @@ start_timer(const struct sn_live_state *live, uint32_t slot)
 		if (err < 0)
 			(void)sn_syscall1(SYS_timer_delete, id);
 	}
-	if (err < 0)
-		(void)SN_ADD_RELAXED(&s->shared->timers_refused, 1);
 	if (!SN_CAS_ACQ_REL(&sl->state, &arming, err < 0 ? SN_SLOT_UNARMED : SN_SLOT_ARMED)) {
 		if (err == 0)
 			(void)sn_syscall1(SYS_timer_delete, id);
 		sn_slot_release(s, slot);	/* its thread has left meanwhile */
+	} else if (err < 0) {
+		(void)SN_ADD_RELAXED(&s->shared->timers_refused, 1);
 	}
 	return (int)err;
 }

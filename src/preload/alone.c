@@ -5,7 +5,7 @@
  *
  * Runs in:  application threads.  Without a collector inside each is the real function and one load.
  * Why:      unshare and setns refuse a process of several threads.  glibc makes all threads follow set*id and aborts
- *           when one fails where another did not: ours has no capabilities.
+ *           when one fails where another did not: see control/ids.c.
  */
 #include <errno.h>
 #include <grp.h>
@@ -82,10 +82,12 @@ setns(int fd, int type)
 	SN_EXPORT int \
 	name parameters \
 	{ \
-		bool paused = sn_control_pause(); \
+		bool paused = sn_control_pause_for_ids(); \
 		int ret = ((int (*) types)real(which)) arguments; \
+		int saved = errno; \
 		\
-		sn_control_resume(paused); \
+		sn_control_resume_with_ids(paused); \
+		errno = saved; \
 		return ret; \
 	}
 

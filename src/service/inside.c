@@ -85,13 +85,17 @@ part_descriptors(void)
 	return 0;
 }
 
+/* All capabilities but two, which let this thread follow the program's setuid() and setgid(): see control/ids.c. */
 static void
 drop_privileges(void)
 {
 	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct none[2] = { 0 };
+	struct __user_cap_data_struct has[2] = { 0 }, kept[2] = { 0 };
 
-	(void)syscall(SYS_capset, &head, none);
+	(void)syscall(SYS_capget, &head, has);
+	kept[0].effective = has[0].effective & (1u << CAP_SETUID | 1u << CAP_SETGID);
+	kept[0].permitted = has[0].permitted & (1u << CAP_SETUID | 1u << CAP_SETGID);
+	(void)syscall(SYS_capset, &head, kept);
 	(void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 }
 

@@ -82,6 +82,8 @@ struct sn_service {
 	uint64_t next_scan_ns, tick_ns;
 
 	struct sn_http *http;
+	struct sn_buf tree;		/* pids of the tree's other collectors, and when to look again */
+	uint64_t tree_again_ns;
 	struct sn_take *takes;
 	uint16_t port;			/* of TCP; 0 none */
 	char address[80];		/* HOST:PORT in force, "" none */
@@ -171,8 +173,8 @@ bool sn_answers_busy(const struct sn_service *s);
 #define SN_PASSED_MAX 32
 /* Is it of the tree that we serve, with a collector of its own or not? */
 bool sn_tree_has(struct sn_service *s, pid_t pid);
-/* The pids (pid_t) of processes of the tree that have collectors of their own; how many. */
-uint32_t sn_tree_list(struct sn_service *s, struct sn_buf *pids);
+/* The pids of processes of the tree that have collectors of their own, as of some seconds ago; how many. */
+uint32_t sn_tree_list(struct sn_service *s, const pid_t **pids);
 /* Have the collector of route->pid answer.  false: there is none to ask; the request is as it was. */
 bool sn_pass_on(struct sn_service *s, const struct sn_route *route, struct sn_request *r);
 

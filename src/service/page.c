@@ -163,13 +163,11 @@ put_how(struct sn_service *s, struct sn_guest *g, pid_t named, struct sn_buf *b)
 static void
 put_others(struct sn_service *s, struct sn_guest *g, const struct figures *f, struct sn_buf *b)
 {
-	struct sn_buf pids = { 0 };
+	const pid_t *pids = NULL;
 	uint32_t listed = 0, beside = s->address[0] != '\0' ? sn_tree_list(s, &pids) : 0;
 
-	if (f->others + beside == 0) {
-		sn_buf_free(&pids);
+	if (f->others + beside == 0)
 		return;
-	}
 	sn_buf_putf(b, "<h2>Other processes of this tree</h2>\n<ul>\n");
 	for (const struct sn_guest *i = s->guests; i != NULL && listed < 200; i = i->next) {
 		if (i == g)
@@ -180,13 +178,9 @@ put_others(struct sn_service *s, struct sn_guest *g, const struct figures *f, st
 		put_escaped(b, base_name(i->process), strlen(base_name(i->process)));
 		sn_buf_putf(b, "</li>\n");
 	}
-	for (uint32_t i = 0; i < beside; i++) {
-		pid_t pid = ((const pid_t *)(const void *)pids.data)[i];
-
+	for (uint32_t i = 0; i < beside; i++)
 		sn_buf_putf(b, "<li><a href=\"/pid/%d/debug/pprof/\">%d</a>, with a collector of its own</li>\n",
-			(int)pid, (int)pid);
-	}
-	sn_buf_free(&pids);
+			(int)pids[i], (int)pids[i]);
 	sn_buf_putf(b, "</ul>\n");
 	if (listed < f->others)
 		sn_buf_putf(b, "<p>and %u more</p>\n", f->others - listed);

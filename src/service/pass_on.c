@@ -18,13 +18,15 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 
-#include "base/log.h"
+#include "base/clock.h"
 #include "deliver/answer.h"
 #include "service/internal.h"
 
 #define ANSWER_MAX	(256u << 20)
 #define ANCESTORS_MAX	64
 #define LISTED_MAX	200
+#define LIST_AGAIN_NS	(5 * SN_NS_PER_SEC)
+#define LIST_SHARE	100	/* of our time, one part */
 #define WAIT_S		100		/* for an answer, beyond the seconds that were asked for */
 
 struct passed {
@@ -75,13 +77,22 @@ on_found(void *ctx, const struct sn_socket_found *at)
 	return ++f->count >= LISTED_MAX;
 }
 
+/* Looking through /proc is not for each client: what was found is kept for a while, longer where it takes long. */
 uint32_t
-sn_tree_list(struct sn_service *s, struct sn_buf *pids)
+sn_tree_list(struct sn_service *s, const pid_t **pids)
 {
-	struct found f = { .service = s, .list = pids };
+	uint64_t now = sn_clock_mono_ns();
 
-	(void)sn_socket_find(0, on_found, &f);
-	return pids->err == 0 ? f.count : 0;
+	if (now >= s->tree_again_ns) {
+		struct found f = { .service = s, .list = &s->tree };
+
+		sn_buf_free(&s->tree);
+		s->tree = (struct sn_buf){ 0 };
+		(void)sn_socket_find(0, on_found, &f);
+		s->tree_again_ns = now + LIST_AGAIN_NS + LIST_SHARE * (sn_clock_mono_ns() - now);
+	}
+	*pids = (const pid_t *)(const void *)s->tree.data;
+	return s->tree.err == 0 ? (uint32_t)(s->tree.len / sizeof(**pids)) : 0;
 }
 
 static void

@@ -396,5 +396,6 @@ sn_service_free(struct sn_service *s)
 	if (s->signal_fd >= 0)
 		(void)close(s->signal_fd);
 	free(s->runtime_dir);
+	sn_buf_free(&s->tree);
 	free(s);
 }

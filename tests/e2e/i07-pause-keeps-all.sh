@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# The collector inside pauses around set*id and unshare: what was sampled before is still there, of the program and of
+# The collector inside pauses around unshare, and around set*id where it could not follow: what was sampled before is still there, of the program and of
 # its children, and they go on being sampled and served.
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
@@ -9,7 +9,7 @@
 . "$SN_SRC/tests/lib/served.sh"
 command -v curl >/dev/null || skip "curl is not installed (apt-get install curl)"
 cat >"$T/pauses.py" <<'PY'
-import os, sys, time
+import ctypes, os, sys, time
 def before(until):
     while time.process_time() < until:
         sum(i * i for i in range(2000))
@@ -27,7 +27,9 @@ before(1)
 while not os.path.exists(sys.argv[1] + "/child"):
     time.sleep(0.05)
 time.sleep(0.6)
+libc = ctypes.CDLL(None)
 for i in range(10):
+    libc.unshare(0x200)         # CLONE_FS
     os.seteuid(os.geteuid())
 open(sys.argv[1] + "/paused", "w").close()
 after(2.5)
