@@ -15,6 +15,10 @@
 
 #include "symbol/dwarf.h"
 
+/* Of DWARF 6; newer than the oldest libdw that we build with. */
+#define LANG_C_PLUS_PLUS_17	0x2b
+#define LANG_C_PLUS_PLUS_20	0x2c
+
 /* Into the store; NULL in, empty or too long: *out stays.  0 or -ENOMEM. */
 static int
 store_text(struct sn_walk *w, const char *text, const char **out)
@@ -53,12 +57,20 @@ store_path(struct sn_walk *w, const char *path, const char **out)
 	return err;
 }
 
-static const char *
-text_of(Dwarf_Die *die, unsigned name)
+const char *
+sn_dwarf_text(Dwarf_Die *die, unsigned name)
 {
 	Dwarf_Attribute attr;
 
 	return dwarf_attr_integrate(die, name, &attr) == NULL ? NULL : dwarf_formstring(&attr);
+}
+
+const char *
+sn_dwarf_linkage_name(Dwarf_Die *die)
+{
+	const char *name = sn_dwarf_text(die, DW_AT_linkage_name);
+
+	return name != NULL ? name : sn_dwarf_text(die, DW_AT_MIPS_linkage_name);
 }
 
 /* A number of an entry, 0 when it has none that fits. */
@@ -114,7 +126,9 @@ sn_dwarf_begin_unit(struct sn_walk *w, Dwarf_Die *unit)
 		w->has_lines = false;
 	}
 	w->is_cplusplus = lang == DW_LANG_C_plus_plus || lang == DW_LANG_C_plus_plus_03 ||
-		lang == DW_LANG_C_plus_plus_11 || lang == DW_LANG_C_plus_plus_14;
+		lang == DW_LANG_C_plus_plus_11 || lang == DW_LANG_C_plus_plus_14 ||
+		lang == LANG_C_PLUS_PLUS_17 || lang == LANG_C_PLUS_PLUS_20;
+	w->has_namespaces = w->is_cplusplus || lang == DW_LANG_Rust;
 }
 
 /* The line table's answer for the address itself. */
@@ -176,15 +190,23 @@ is_mangled(const char *name)
 	return name != NULL && name[0] == '_' && (name[1] == 'Z' || name[1] == 'R');
 }
 
+/* May a function without linkage name stand in a namespace?  main and extern "C" have their plain name as symbol. */
+static bool
+may_be_qualified(const struct sn_walk *w, const struct sn_cover *c, const char *plain, const char *symbol)
+{
+	if (!w->has_namespaces || plain == NULL)
+		return false;
+	return c->outer != NULL || symbol == NULL || strcmp(symbol, plain) != 0;
+}
+
 static int
 describe_cover(struct sn_walk *w, struct sn_cover *c, const char *symbol)
 {
-	const char *plain = text_of(&c->die, DW_AT_name);
-	const char *linkage = text_of(&c->die, DW_AT_linkage_name);
-	int err;
+	const char *plain = sn_dwarf_text(&c->die, DW_AT_name);
+	const char *linkage = sn_dwarf_linkage_name(&c->die);
+	char *qualified = NULL;
+	int err = 0;
 
-	if (linkage == NULL)
-		linkage = text_of(&c->die, DW_AT_MIPS_linkage_name);
 	c->is_described = true;
 	c->start_line = number_of(&c->die, DW_AT_decl_line, true);
 	if (linkage == NULL && c->outer == NULL && is_mangled(symbol)) {
@@ -192,9 +214,17 @@ describe_cover(struct sn_walk *w, struct sn_cover *c, const char *symbol)
 		c->system_name = sn_store_string(w->store, symbol, without_clone(symbol));
 		err = c->system_name == NULL ? -ENOMEM : 0;
 	} else {
-		err = store_text(w, linkage != NULL ? linkage : plain, &c->system_name);
+		if (linkage == NULL && may_be_qualified(w, c, plain, symbol))
+			err = sn_dwarf_qualified(w, &c->die, plain, &qualified);
+		if (qualified != NULL)
+			plain = qualified;
+		if (err == 0)
+			err = store_text(w, linkage != NULL ? linkage : plain, &c->system_name);
 	}
-	return err < 0 ? err : describe_name(w, c, plain);
+	if (err == 0)
+		err = describe_name(w, c, plain);
+	free(qualified);
+	return err;
 }
 
 /* Where an inlined call was made. */

@@ -292,7 +292,7 @@ sn_dwarf_lines(struct sn_elf *e, struct sn_lookup *l, size_t n, struct sn_store 
 {
 	struct sn_walk w = {
 		.e = e, .store = store, .count = n, .dies_left = SN_DIES_MAX, .ranges_left = SN_RANGES_MAX,
-		.line_bytes_left = SN_LINE_TABLES_MAX,
+		.line_bytes_left = SN_LINE_TABLES_MAX, .scope_dies_left = SN_SCOPE_DIES_MAX,
 	};
 	struct sn_want *all = calloc(n ? n : 1, sizeof(*all));
 
@@ -310,6 +310,7 @@ sn_dwarf_lines(struct sn_elf *e, struct sn_lookup *l, size_t n, struct sn_store 
 			w.count++;
 		do_unit(&w, all[i].unit);
 	}
+	sn_scopes_free(&w);
 	free(all);
 	return w.err;
 }

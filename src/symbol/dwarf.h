@@ -38,11 +38,14 @@ struct sn_walk {
 	struct sn_cover *covers;
 	bool deep;			/* look for functions within functions, too */
 	int err;			/* 0 or -ENOMEM */
-	uint64_t dies_left, ranges_left, line_bytes_left;
+	uint64_t dies_left, ranges_left, line_bytes_left, scope_dies_left;
+	struct sn_scopes *scopes;	/* of units that were asked for */
+	uint32_t scope_count;		/* in all of them */
 
 	/* Of the unit at hand. */
 	bool has_lines;
 	bool is_cplusplus;
+	bool has_namespaces;		/* C++, Rust */
 	const char *folder;		/* in which it was compiled; NULL unknown */
 	Dwarf_Files *files;
 	size_t file_count;
@@ -51,7 +54,18 @@ struct sn_walk {
 /* Before the first address of a unit is described. */
 void sn_dwarf_begin_unit(struct sn_walk *w, Dwarf_Die *unit);
 
+/* A text of an entry, or of what it refers to as its origin; NULL: it has none. */
+const char *sn_dwarf_text(Dwarf_Die *die, unsigned name);
+const char *sn_dwarf_linkage_name(Dwarf_Die *die);
+
 /* Fill in the lookup of one address.  0 or -ENOMEM. */
 int sn_dwarf_describe(struct sn_walk *w, Dwarf_Die *unit, struct sn_want *want);
+
+/*
+ * scope.c: the name of a function with the namespaces, classes and functions that it stands in,
+ * not simplified.  *out is malloc'd, NULL when it stands in none or is too long.  0 or -ENOMEM.
+ */
+int sn_dwarf_qualified(struct sn_walk *w, const Dwarf_Die *die, const char *plain, char **out);
+void sn_scopes_free(struct sn_walk *w);
 
 #endif

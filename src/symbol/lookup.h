@@ -28,6 +28,7 @@
 #define SN_UNITS_MAX		(1u << 20)		/* compilation units of one file */
 #define SN_RANGES_MAX		(16u * 1024 * 1024)	/* address ranges read in one batch */
 #define SN_DIES_MAX		(50u * 1000 * 1000)	/* debug entries visited in one batch */
+#define SN_SCOPE_DIES_MAX	(10u * 1000 * 1000)	/* … for what names stand in */
 #define SN_INLINES_MAX		64			/* inlined calls at one address */
 #define SN_COVERS_MAX		(64u * 1024 * 1024)	/* symbol × address pairs in one batch */
 #define SN_LINE_TABLE_MAX	(32u << 20)		/* bytes of one unit's line program */

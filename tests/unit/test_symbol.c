@@ -6,20 +6,7 @@
  * tell by __builtin_return_address where their calls return to.  Without gcc or objcopy the
  * tests that need them are left out, with a line that says so.
  */
-#include <check.h>
-#include <dlfcn.h>
-#include <fcntl.h>
-#include <link.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include "symbol/symbol.h"
-
-static char dir[64];
+#include "unit/symbol_fixture.h"
 
 /* What is compiled; #line pins the numbers that the tests expect. */
 static const char chain_c[] =
@@ -44,79 +31,18 @@ static const char chain_c[] =
 	"void *run_nested(void) { auto NI void nested(void);\n"
 	"\tvoid nested(void) { here(); __asm__ volatile(\"nop\"); }\n\tnested();\n\treturn where;\n}\n#endif\n";
 
-static const char box_cc[] =
-	"#define NI __attribute__((noinline))\nstatic void *volatile where;\n"
-	"NI static void here() { where = __builtin_return_address(0); __asm__ volatile(\"\"); }\n"
-	"namespace ns { template<class T> struct Box {\n#line 100 \"box.cc\"\n"
-	"NI static void put(T) { here(); __asm__ volatile(\"\"); }\n}; }\n"
-	"namespace { NI void secret(int) { here(); __asm__ volatile(\"\"); } }\n"
-	"extern \"C\" void *run_box() { ns::Box<int>::put(1); return where; }\n"
-	"extern \"C\" void *run_secret() { secret(1); return where; }\n"
-	"extern \"C\" void *run_lambda() { auto f = [](int) NI { here(); __asm__(\"\"); }; f(1); return where; }\n";
-
 static const char labels_s[] =
 	".text\n.globl strong\n.type strong,@function\n.weak __weak\n.type __weak,@function\n.type local,@function\n"
 	"strong:\n__weak:\nlocal:\n.skip 8\n.size strong, 8\n.size __weak, 8\n.size local, 8\n.skip 24\n"
 	".globl unsized\n.type unsized,@function\nunsized:\n.skip 32\n.section .note.GNU-stack,\"\",%progbits\n";
 
-static const char *
-path_in(char path[256], const char *name)
-{
-	(void)snprintf(path, 256, "%s/%s", dir, name);
-	return path;
-}
-
-/* Run a command in the folder; it must succeed. */
-static void __attribute__((format(printf, 1, 2)))
-shell(const char *fmt, ...)
-{
-	char command[2048];
-	int n = snprintf(command, sizeof(command), "cd %s && exec 2>>build.log && ", dir);
-	va_list ap;
-
-	va_start(ap, fmt);
-	n += vsnprintf(command + n, sizeof(command) - (size_t)n, fmt, ap);
-	va_end(ap);
-	ck_assert_int_lt(n, (int)sizeof(command));
-	ck_assert_msg(system(command) == 0, "failed: %s", command);
-}
-
-static bool
-has(const char *tool)
-{
-	char command[128];
-
-	(void)snprintf(command, sizeof(command), "command -v %s >/dev/null 2>&1", tool);
-	if (system(command) == 0)
-		return true;
-	printf("test_symbol: tests that need %s are left out: it is not installed\n", tool);
-	return false;
-}
-
 static void
-write_text(const char *name, const char *text)
+set_up(void)
 {
-	char path[256];
-	FILE *out = fopen(path_in(path, name), "w");
-
-	ck_assert(out != NULL && fputs(text, out) >= 0 && fclose(out) == 0);
-}
-
-static void
-make_dir(void)
-{
-	(void)snprintf(dir, sizeof(dir), "/tmp/sonde-symbol-" "XX" "XX" "XX");
-	ck_assert_ptr_nonnull(mkdtemp(dir));
+	make_dir();
 	write_text("chain.c", chain_c);
-	write_text("box.cc", box_cc);
 	write_text("labels.s", labels_s);
 	write_text("v.map", "V1 { global: versioned; };\n");
-}
-
-static void
-remove_dir(void)
-{
-	shell("rm -rf -- %s", dir);
 }
 
 static void
@@ -124,106 +50,6 @@ build(const char *out, const char *options)
 {
 	shell("gcc -O2 -fPIC -shared -fno-reorder-functions -fno-toplevel-reorder -falign-functions=1 %s chain.c -o %s",
 		options, out);
-}
-
-/* A module as the collector would have it. */
-static struct {
-	struct sn_image image;
-	struct sn_module module;
-	char path[256];
-	struct sn_symbolizer *s;
-} f;
-
-static void
-close_fixture(void)
-{
-	sn_symbolizer_free(f.s);
-	free(f.image.phdr);
-	if (f.s != NULL && f.image.fd >= 0)
-		(void)close(f.image.fd);
-	f.s = NULL;
-	f.image.phdr = NULL;
-}
-
-static void
-open_fixture(const char *name, enum sn_symbolize how, const char *root)
-{
-	struct stat st;
-
-	close_fixture();
-	f.image = (struct sn_image){ .path = f.path, .fd = open(path_in(f.path, name), O_RDONLY | O_CLOEXEC) };
-	ck_assert_int_ge(f.image.fd, 0);
-	ck_assert_int_eq(fstat(f.image.fd, &st), 0);
-	f.image.dev = st.st_dev;
-	f.image.ino = st.st_ino;
-	f.image.file_bytes = (uint64_t)st.st_size;
-	f.image.err = sn_image_parse(&f.image);
-	f.module = (struct sn_module){ .kind = SN_MODULE_FILE, .path = f.path, .image = &f.image };
-	f.s = sn_symbolizer_new(how, root);
-	ck_assert_ptr_nonnull(f.s);
-}
-
-/* The run-time address of a symbol of the library; sets the bias of the fixture's module. */
-static uint64_t
-address_of(const char *lib, const char *symbol)
-{
-	char path[256];
-	struct link_map *map;
-	void *handle = dlopen(path_in(path, lib), RTLD_NOW), *at;
-
-	ck_assert_msg(handle != NULL, "%s", dlerror());
-	ck_assert_int_eq(dlinfo(handle, RTLD_DI_LINKMAP, &map), 0);
-	f.module.bias = map->l_addr;
-	at = dlsym(handle, symbol);
-	ck_assert_ptr_nonnull(at);
-	return (uint64_t)(uintptr_t)at;
-}
-
-/* Call fn of the library, which gives a return address; less one it lies in the call. */
-static uint64_t
-run(const char *lib, const char *fn)
-{
-	void *(*call)(void) = (void *(*)(void))(uintptr_t)address_of(lib, fn);
-
-	return (uint64_t)(uintptr_t)call() - 1;
-}
-
-static struct sn_symbol
-look_up(uint64_t addr)
-{
-	struct sn_symbol sym;
-
-	ck_assert_int_eq(sn_symbolize_batch(f.s, &f.module, &addr, 1, &sym), 0);
-	ck_assert_uint_ge(sym.count, 1);
-	for (uint32_t i = 0; i < sym.count; i++) {
-		ck_assert_ptr_nonnull(sym.line[i].name);
-		ck_assert_ptr_nonnull(sym.line[i].system_name);
-		ck_assert_ptr_nonnull(sym.line[i].file);
-	}
-	return sym;
-}
-
-static void
-expect_line(const struct sn_symbol_line *l, const char *name, const char *file, int32_t line, int32_t start)
-{
-	ck_assert_str_eq(l->name, name);
-	ck_assert_str_eq(basename(l->file), file);
-	ck_assert_int_eq(l->line, line);
-	ck_assert_int_eq(l->start_line, start);
-}
-
-/* Open the library and look up the call that fn makes. */
-static struct sn_symbol
-look_up_in(const char *lib, enum sn_symbolize how, const char *fn)
-{
-	open_fixture(lib, how, "");
-	return look_up(run(lib, fn));
-}
-
-static void
-expect_no_damage(void)
-{
-	ck_assert_uint_eq(sn_symbolizer_counters(f.s)->bad_debug_info, 0);
 }
 
 /* The call of run_outer as DWARF tells it. */
@@ -343,23 +169,6 @@ START_TEST(symbolize_aliases_gaps_and_labels_follow_the_rules)
 	ck_assert(look_up(addr + 31).is_fallback);
 	ck_assert_str_eq(look_up(addr + 32).line[0].name, "unsized");
 	ck_assert_str_eq(look_up(addr + 50).line[0].name, "unsized");
-}
-END_TEST
-
-START_TEST(symbolize_cplusplus_gives_short_and_mangled_names)
-{
-	struct sn_symbol sym;
-
-	shell("g++ -O1 -g -fPIC -shared box.cc -o box.so");
-	sym = look_up_in("box.so", SN_SYMBOLIZE_LINES, "run_box");
-	expect_line(&sym.line[0], "ns::Box::put", "box.cc", 100, 100);
-	ck_assert_str_eq(sym.line[0].system_name, "_ZN2ns3BoxIiE3putEi");
-	sym = look_up(run("box.so", "run_secret"));
-	ck_assert_str_eq(sym.line[0].name, "(anonymous namespace)::secret");
-	ck_assert_str_eq(sym.line[0].system_name, "_ZN12_GLOBAL__N_16secretEi");
-	sym = look_up(run("box.so", "run_lambda"));
-	ck_assert_str_eq(sym.line[0].name, "run_lambda::{lambda(int)#1}::operator()");
-	expect_no_damage();
 }
 END_TEST
 
@@ -566,8 +375,6 @@ add_compiled(TCase *c)
 	tcase_add_test(c, symbolize_truncated_file_gives_fallback_and_counts_it_once);
 	if (has("clang"))
 		tcase_add_test(c, symbolize_clang_dwarf5_without_aranges_gives_chain);
-	if (has("g++"))
-		tcase_add_test(c, symbolize_cplusplus_gives_short_and_mangled_names);
 	if (has("dwz"))
 		tcase_add_test(c, symbolize_with_dwz_file_follows_it_or_does_without);
 	if (has("objcopy")) {
@@ -585,7 +392,7 @@ main(void)
 	int failed;
 
 	tcase_set_timeout(c, 60);
-	tcase_add_unchecked_fixture(c, make_dir, remove_dir);
+	tcase_add_unchecked_fixture(c, set_up, remove_dir);
 	tcase_add_test(c, symbolize_memory_without_a_file_names_its_offset);
 	tcase_add_test(c, symbolize_vdso_reads_its_memory);
 	if (has("gcc"))
