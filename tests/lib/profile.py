@@ -105,6 +105,13 @@ def gunzip(raw):
     return out
 
 
+def is_text(s):
+    try:
+        return b"\0" not in s and s.decode("utf-8") is not None
+    except UnicodeDecodeError:
+        return False
+
+
 class Profile:
     def __init__(self, path):
         raw = open(path, "rb").read()
@@ -118,6 +125,7 @@ class Profile:
                       default_type=14, doc=15)
         self.times = sum(1 for n, _ in fields(raw) if n == 9)
         self.strings = [s.decode("utf-8", "backslashreplace") for s in top["string_s"]]
+        self.not_text = [s for s in top["string_s"] if not is_text(s)]
         self.types = [self.value_type(t) for t in top["type_s"]]
         self.period_type = self.value_type(top["period_type"]) if top["period_type"] else None
         self.period, self.time, self.duration = (signed(top[k]) for k in ("period", "time", "duration"))
@@ -206,6 +214,8 @@ def check_samples(p):
 def check(p):
     if not p.strings or p.strings[0] != "":
         yield "string 0 is not empty"
+    for s in p.not_text:
+        yield "a string is not UTF-8, or has a NUL: %r" % s[:100]
     if not p.types:
         yield "no sample type"
     if p.times != 1:

@@ -9,7 +9,11 @@
 #define TESTS_BURN_H
 
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 #ifdef __clang__
 #define NOINLINE	__attribute__((noinline))
@@ -62,6 +66,26 @@ burn_turns_per_us(void)
 			best = t;
 	}
 	return best == 0 ? 1000 : 200000u * 1000u / best + 1;
+}
+
+/*
+ * With LINGER in the environment: tell what was used, `rusage PID NANOSECONDS`, and idle until a signal comes, so that
+ * a profile can be fetched that holds all of it.
+ */
+static inline void
+linger(void)
+{
+	struct rusage u;
+
+	if (getenv("LINGER") == NULL)
+		return;
+	(void)getrusage(RUSAGE_SELF, &u);
+	(void)printf("rusage %d %lld\n", (int)getpid(), (long long)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000000 +
+		(long long)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) * 1000);
+	(void)fflush(stdout);
+	(void)alarm(300);	/* in case nobody comes */
+	for (;;)
+		(void)pause();
 }
 
 #endif

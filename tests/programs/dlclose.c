@@ -40,5 +40,6 @@ main(int argc, char **argv)
 			(void)fprintf(stderr, "%s\n", dlerror());
 			return 3;
 		}
+	linger();
 	return 0;
 }

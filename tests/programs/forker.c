@@ -51,6 +51,7 @@ child(const char *what, uint64_t ms, const char *program, char **args)
 	}
 	if (*what == 'b') {
 		burn_for(child_hot, ms);
+		linger();
 	} else if (*what == 'i') {
 		(void)usleep(100000);
 	} else {
@@ -87,6 +88,7 @@ main(int argc, char **argv)
 	if (program != NULL && !self)
 		bad |= child("exec", ms, program, argv + optind - 1);
 	burn_for(parent_hot, ms);
+	linger();
 	while (wait(&status) > 0)
 		bad |= status;
 	if (program != NULL && self && bad == 0)
