@@ -175,6 +175,7 @@ make_segment(struct sn_process *p, const struct sn_options *o, uint32_t nslots)
 	if (base == MAP_FAILED)
 		return -errno;
 	sn_segment_options_from(&so, o);
+	so.watch = o->mode == SN_MODE_IDLE;
 	so.idle = !p->sampling;		/* as it is now, for an image after the first */
 	sn_segment_format(base, nslots, ring_bytes, cookie, &so);
 	fill_header(p, base);

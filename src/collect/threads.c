@@ -295,9 +295,12 @@ scan_strays(struct sn_process *p, uint32_t signal)
 	free(known);
 }
 
-/* The program is to begin or end sampling, and has not done so yet: a thread that runs our handler will. */
+/*
+ * The program is to begin or end sampling, and has not done so yet: a thread of it will, at its next tick or slow tick.
+ * No nudge for that: the thread may be in execve, and a signal that is sent then ends the new image.
+ */
 static void
-urge(struct sn_process *p, uint32_t signal)
+urge(struct sn_process *p)
 {
 	struct sn_segment_wishes *w = p->seg.wishes;
 
@@ -307,14 +310,6 @@ urge(struct sn_process *p, uint32_t signal)
 		return;
 	}
 	SN_STORE_RELEASE(&w->posted, w->posted + 1);
-	if (p->ended || !same_pid_namespace(p))
-		return;			/* its timers, if it has any, bring it there */
-	for (uint32_t i = 0; i < p->slots_used; i++) {
-		const struct sn_slot *sl = &p->seg.slots[i];
-
-		if (SN_LOAD_ACQUIRE(&sl->state) == SN_SLOT_IDLE && nudge(p, SN_LOAD_RELAXED(&sl->tid), signal))
-			return;
-	}
 }
 
 void
@@ -324,7 +319,7 @@ sn_process_scan(struct sn_process *p, uint32_t signal)
 		return;
 	(void)sn_process_read_cpu(p);
 	if (!sn_process_is_sampling(p))
-		urge(p, signal);
+		urge(p);
 	if (p->sampling && same_pid_namespace(p)) {
 		for (uint32_t i = 0; i < p->slots_used; i++)
 			scan_slot(p, i, signal);

@@ -39,6 +39,7 @@ static struct {
 	int32_t pid;			/* in which all this is so */
 	bool running;			/* a thread was started and not joined */
 	bool ending;			/* the process exits: no new thread */
+	uint64_t end_by_ns;		/* … and waits for the collector no longer than this */
 	bool sealed;			/* no system calls of ours in application threads */
 	bool hooked;			/* exit handlers are in place */
 	int32_t owner;			/* tid of the thread that starts, pauses or joins; 0 nobody */
@@ -398,10 +399,16 @@ sn_inside_end(void)
 		inside.ending = true;
 		return;
 	}
+	uint64_t now;
+
 	if (!sn_inside_runs())
 		return;
+	/* Exit handler, destructor and the module's own come one after the other: one wait for all. */
+	now = sn_clock_mono_ns();
+	if (!inside.ending)
+		inside.end_by_ns = now + (uint64_t)inside.host.options.exit_wait;
 	inside.ending = true;
-	(void)stop(SN_HOST_END, (uint64_t)inside.host.options.exit_wait);
+	(void)stop(SN_HOST_END, inside.end_by_ns > now ? inside.end_by_ns - now : 0);
 }
 
 /*

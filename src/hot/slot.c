@@ -17,6 +17,7 @@
 #include "hot/hot.h"
 
 #define TAG_ONE (1ull << 32)
+#define WATCH_NS 20000000	/* of a thread's CPU time; a handler that only looks at a word */
 
 /* splitmix64, Steele et al. 2014: spreads a counter over 64 bits. */
 static uint64_t
@@ -86,38 +87,56 @@ sn_slot_release(const struct sn_segment *s, uint32_t slot)
 		((head & ~(TAG_ONE - 1)) + TAG_ONE) | (slot + 1)));
 }
 
-/* The slot is ARMING, and ours: make its timer run.  0 or -errno. */
-static int
-start_timer(const struct sn_live_state *live, uint32_t slot)
+static void
+drop_timer(struct sn_slot *sl)
+{
+	if (sl->timer_id >= 0)
+		(void)sn_syscall1(SYS_timer_delete, sl->timer_id);
+	sl->timer_id = -1;
+}
+
+/* Its timer, at this interval from now on; made if there is none.  0 or -errno, and there is none then. */
+static long
+set_timer(const struct sn_live_state *live, uint32_t slot, uint64_t first_ns, uint64_t interval_ns)
 {
 	const struct sn_segment *s = &live->segment;
 	struct sn_slot *sl = &s->slots[slot];
-	uint64_t tick = live->options.tick_ns;
 	struct sigevent ev = {
 		.sigev_notify = SIGEV_THREAD_ID,
 		.sigev_signo = (int)live->options.signal,
 		.sigev_value.sival_ptr = (void *)(uintptr_t)((uint64_t)s->cookie << 32 | slot),
 	};
 	struct itimerspec when = {
-		/* 1 ns: the first tick on which the thread runs already counts, or short threads vanish */
-		.it_value.tv_nsec = 1,
-		.it_interval = { (time_t)(tick / SN_NS_PER_SEC), (long)(tick % SN_NS_PER_SEC) },
+		.it_value.tv_nsec = (long)first_ns,
+		.it_interval = { (time_t)(interval_ns / SN_NS_PER_SEC), (long)(interval_ns % SN_NS_PER_SEC) },
 	};
-	uint32_t arming = SN_SLOT_ARMING;
-	int id = -1;
-	long err;
+	int id = sl->timer_id;
+	long err = 0;
 
 	ev._sigev_un._tid = sl->tid;
-	err = sn_syscall3(SYS_timer_create, sn_clock_of_thread(sl->tid), &ev, &id);
-	if (err == 0) {
-		sl->timer_id = id;
-		err = sn_syscall4(SYS_timer_settime, id, 0, &when, NULL);
-		if (err < 0)
-			(void)sn_syscall1(SYS_timer_delete, id);
-	}
+	if (id < 0)
+		err = sn_syscall3(SYS_timer_create, sn_clock_of_thread(sl->tid), &ev, &id);
+	if (err < 0)
+		return err;
+	sl->timer_id = id;
+	err = sn_syscall4(SYS_timer_settime, id, 0, &when, NULL);
+	if (err < 0)
+		drop_timer(sl);
+	return err;
+}
+
+/* The slot is ARMING, and ours: make its timer run.  0 or -errno. */
+static int
+start_timer(const struct sn_live_state *live, uint32_t slot)
+{
+	const struct sn_segment *s = &live->segment;
+	struct sn_slot *sl = &s->slots[slot];
+	uint32_t arming = SN_SLOT_ARMING;
+	/* 1 ns: the first tick on which the thread runs already counts, or short threads vanish */
+	long err = set_timer(live, slot, 1, live->options.tick_ns);
+
 	if (!SN_CAS_ACQ_REL(&sl->state, &arming, err < 0 ? SN_SLOT_UNARMED : SN_SLOT_ARMED)) {
-		if (err == 0)
-			(void)sn_syscall1(SYS_timer_delete, id);
+		drop_timer(sl);
 		sn_slot_release(s, slot);	/* its thread has left meanwhile */
 	} else if (err < 0) {
 		(void)SN_ADD_RELAXED(&s->shared->timers_refused, 1);
@@ -130,6 +149,7 @@ static void
 settle_in(struct sn_slot *sl, pid_t tid)
 {
 	sl->tid = tid;
+	sl->timer_id = -1;
 	sl->cpu_at_arming_ns = sn_clock_ns(sn_clock_of_thread(tid));
 }
 
@@ -143,15 +163,24 @@ sn_timer_arm(const struct sn_live_state *live, uint32_t slot, pid_t tid)
 	return start_timer(live, slot);
 }
 
+/*
+ * The slot is DISARMING, and ours.  A signal from outside could tell the program to begin again, but one that meets
+ * an exec on its way ends the new image; timers the kernel takes away there.
+ */
 static void
-stop_timer(const struct sn_segment *s, uint32_t slot)
+stop_timer(const struct sn_live_state *live, uint32_t slot)
 {
-	struct sn_slot *sl = &s->slots[slot];
+	struct sn_slot *sl = &live->segment.slots[slot];
 	uint32_t disarming = SN_SLOT_DISARMING;
 
-	(void)sn_syscall1(SYS_timer_delete, sl->timer_id);
-	if (!SN_CAS_ACQ_REL(&sl->state, &disarming, SN_SLOT_IDLE))
-		sn_slot_release(s, slot);
+	if (live->options.watch)
+		(void)set_timer(live, slot, WATCH_NS, WATCH_NS);	/* refused: it will not be sampled */
+	else
+		drop_timer(sl);
+	if (!SN_CAS_ACQ_REL(&sl->state, &disarming, SN_SLOT_IDLE)) {
+		drop_timer(sl);
+		sn_slot_release(&live->segment, slot);
+	}
 }
 
 void
@@ -165,7 +194,7 @@ sn_slot_follow(const struct sn_live_state *live, uint32_t slot, bool on)
 	if (on)
 		(void)start_timer(live, slot);		/* refused: counted there */
 	else
-		stop_timer(&live->segment, slot);
+		stop_timer(live, slot);
 }
 
 int
@@ -179,7 +208,8 @@ sn_slot_begin(const struct sn_live_state *live, uint32_t slot, pid_t tid)
 		err = sn_timer_arm(live, slot, tid);
 	} else {
 		settle_in(&s->slots[slot], tid);
-		SN_STORE_RELEASE(&s->slots[slot].state, SN_SLOT_IDLE);
+		SN_STORE_RELEASE(&s->slots[slot].state, SN_SLOT_DISARMING);
+		stop_timer(live, slot);
 	}
 	SN_FENCE();		/* who obeys the word at this moment sees our state, or we its word */
 	if ((SN_LOAD_ACQUIRE(&s->wishes->sampling) != 0) != on)
@@ -237,8 +267,8 @@ sn_slot_leave(const struct sn_segment *s, uint32_t slot)
 	} while (!SN_CAS_ACQ_REL(&sl->state, &state, busy ? SN_SLOT_LEFT : SN_SLOT_DISARMING));
 	if (busy)
 		return;
-	if (state == SN_SLOT_ARMED)
-		(void)sn_syscall1(SYS_timer_delete, sl->timer_id);
+	if (state == SN_SLOT_ARMED || state == SN_SLOT_IDLE)
+		drop_timer(sl);
 	if (!told)
 		sn_cpu_thread_exit(s, slot);
 	sn_slot_release(s, slot);

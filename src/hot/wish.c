@@ -28,7 +28,7 @@ drop_dead(const struct sn_segment *s, uint32_t slot)
 	if ((state != SN_SLOT_ARMED && state != SN_SLOT_IDLE) ||
 	    !SN_CAS_ACQ_REL(&sl->state, &state, SN_SLOT_DISARMING))
 		return;
-	if (state == SN_SLOT_ARMED)
+	if (sl->timer_id >= 0)
 		(void)sn_syscall1(SYS_timer_delete, sl->timer_id);
 	sn_slot_release(s, slot);
 }

@@ -47,7 +47,7 @@ struct sn_segment_options {
 	uint32_t depth;
 	uint32_t copy_stack;		/* 1: records carry registers and stack; 0: frame pointers */
 	uint32_t idle;			/* 1: arm nothing until the word `sampling` says so */
-	uint32_t reserved;
+	uint32_t watch;			/* 1: a thread that is not sampled keeps a slow timer, to see that word */
 };
 
 struct sn_segment_header {
@@ -110,7 +110,7 @@ enum sn_slot_state {
 	SN_SLOT_CLAIMED,		/* a thread is on its way */
 	SN_SLOT_ARMED,			/* its timer runs */
 	SN_SLOT_UNARMED,		/* owned by a thread whose timer was refused */
-	SN_SLOT_IDLE,			/* owned by a thread that is not to be sampled now: no timer */
+	SN_SLOT_IDLE,			/* owned by a thread that is not to be sampled now: no timer, or a slow one */
 	SN_SLOT_ARMING,			/* somebody is making its timer */
 	SN_SLOT_DISARMING,		/* … is deleting it */
 	SN_SLOT_LEFT,			/* … and finds its thread gone when that is done */
@@ -124,7 +124,7 @@ struct sn_slot {
 	uint32_t state;			/* enum sn_slot_state */
 	uint32_t next_free;		/* index + 1, while free */
 	int32_t tid;			/* as the program sees it */
-	int32_t timer_id;
+	int32_t timer_id;		/* -1: none */
 	uint32_t uses;			/* how many threads had this slot, the present one included */
 	uint32_t is_main;
 	uint64_t start_fn;		/* where the thread began */

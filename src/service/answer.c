@@ -79,8 +79,10 @@ on_client_gone(void *arg)
 	bool in_job = t->guest == NULL;
 
 	t->request = NULL;
-	if (in_job)
-		return;			/* its job ends it */
+	if (in_job) {
+		(void)sn_job_cancel(t->service, t);	/* one that runs ends the take when it is done */
+		return;
+	}
 	let_go(t);
 	free_take(t);
 }
@@ -101,7 +103,9 @@ on_job_done(void *arg, int err, int memfd)
 		err = sn_buf_read_fd(&bytes, memfd, ANSWER_MAX);
 	if (err == 0)
 		err = bytes.err;
-	if (err < 0)
+	if (err == -ECANCELED)
+		sn_request_error(t->request, 503, "the program is ending");
+	else if (err < 0)
 		sn_request_error(t->request, 500, "the profile could not be made: %s", strerror(-err));
 	else
 		sn_request_reply(t->request, 200, t->type, t->filename, bytes.data, bytes.len);
@@ -113,7 +117,11 @@ on_job_done(void *arg, int err, int memfd)
 static void
 fail_take(struct sn_take *t, int err)
 {
-	if (t->request != NULL)
+	if (t->request != NULL && err == -EBUSY)
+		sn_request_error(t->request, 503, "too many profiles are being made for SONDE_MEMORY");
+	else if (t->request != NULL && err == -ESHUTDOWN)
+		sn_request_error(t->request, 503, "the program is ending");
+	else if (t->request != NULL)
 		sn_request_error(t->request, 500, "the profile could not be made: %s", strerror(-err));
 	let_go(t);
 	free_take(t);
@@ -156,7 +164,9 @@ finish_span(struct sn_take *t, uint64_t to_ns, uint64_t own_ns)
 	struct sn_job *j = sn_job_new(s, g->process);
 	int err = -ENOMEM;
 
-	if (j != NULL)
+	if (j != NULL && sn_jobs_bytes(s) > (size_t)s->options.memory / 4)
+		err = -EBUSY;
+	else if (j != NULL)
 		err = sn_process_window(g->process, &s->options, t->from_ns, to_ns, own_ns, &j->window);
 	if (err < 0) {
 		if (j != NULL)
@@ -325,6 +335,8 @@ answer_profile(struct sn_service *s, struct sn_guest *g, const struct sn_route *
 		sn_request_error(r, 404, "CPU time is not sampled: SONDE_KINDS does not have cpu");
 	else if (sn_request_method(r) == SN_HEAD)
 		sn_request_reply(r, 200, "application/octet-stream", "profile", "", 0);
+	else if (route->last > 0 && s->options.keep == 0)
+		sn_request_error(r, 404, "nothing is kept: SONDE_KEEP is 0");
 	else if (route->last > 0)
 		take_past(s, g, r, route->last);
 	else
@@ -361,7 +373,11 @@ on_request(void *ctx, void *tag, struct sn_request *r)
 	struct sn_guest *g;
 
 	sn_route_parse(sn_request_method(r), sn_request_path(r), sn_request_query(r), &route);
-	g = find_guest(s, tag, &route);
+	if (tag == NULL) {		/* the socket of a process that has ended: nobody else answers there */
+		sn_request_error(r, 410, "this process has ended");
+		return;
+	}
+	g = find_guest(s, tag != s ? tag : NULL, &route);
 	if (route.what == SN_ROUTE_ERROR) {
 		if (route.allow != NULL)
 			sn_request_header(r, "Allow", route.allow);
@@ -426,7 +442,7 @@ sn_answers_listen(struct sn_service *s, const char *text, char *why, size_t why_
 			"SONDE_TOKEN_FILE, or `none` there to let everybody read the profiles", text);
 		return -EACCES;
 	}
-	err = sn_http_listen_tcp(s->http, &a, s->options.token_file != NULL ? &tokens : NULL, NULL, &port);
+	err = sn_http_listen_tcp(s->http, &a, s->options.token_file != NULL ? &tokens : NULL, s, &port);
 	sn_tokens_free(&tokens);
 	if (err < 0) {
 		(void)snprintf(why, why_size, "cannot serve on %.100s: %s", text, strerror(-err));
@@ -448,7 +464,9 @@ sn_answers_guest_ends(struct sn_service *s, struct sn_guest *g)
 
 	for (struct sn_take *t = s->takes; t != NULL; t = next) {
 		next = t->next;
-		if (t->guest == g)
+		if (t->guest == g && s->is_ending)
+			fail_take(t, -ESHUTDOWN);
+		else if (t->guest == g)
 			finish_span(t, now, g->own_cpu_ns - t->own_before_ns);
 	}
 	sn_workers_start(s);

@@ -93,6 +93,9 @@ struct sn_service {
 	struct sn_host *host;		/* inside; NULL outside */
 	struct sn_inside_child *child;	/* inside: the one job at work */
 	uint64_t next_listen_ns;	/* inside: when a port that was taken is tried again */
+	bool is_ending;			/* no new job */
+	bool accept_paused;		/* until the next tick: out of descriptors, or somebody knocks too often */
+	uint32_t turned_away;		/* since the last tick */
 	bool file_is_final;		/* inside: profiler_stop() has written it */
 
 	pid_t command;
@@ -147,6 +150,12 @@ int sn_job_submit_file(struct sn_service *s, struct sn_job *j);
 /* Do the job's work into out; in the child, or inside. */
 int sn_job_work(const struct sn_job *j, struct sn_symbolizer *sym, struct sn_buf *out);
 void sn_job_finish(struct sn_service *s, struct sn_job *j, int err);
+/* The job of this arg, if it has not started: its done is called with -ECANCELED.  false: it has, or there is none. */
+bool sn_job_cancel(struct sn_service *s, const void *arg);
+/* The same for all that wait. */
+void sn_jobs_drop_all(struct sn_service *s);
+/* Memory of the profiles that wait for an answer's bytes. */
+size_t sn_jobs_bytes(const struct sn_service *s);
 /* Write the profile of a process that has ended; takes the process over. */
 void sn_job_add_ended(struct sn_service *s, struct sn_process *p);
 /* Start children for what waits, if it has waited long enough to make one worth while. */
@@ -158,6 +167,10 @@ bool sn_workers_busy(const struct sn_service *s);
 
 /* job_inside.c: no fork of the program; names come from a child that is another program */
 void sn_job_run_inside(struct sn_service *s, struct sn_job *j);
+/* End the child at once; its job goes on with what can be done here. */
+void sn_inside_child_hurry(struct sn_service *s);
+/* End it, and its job with -ECANCELED. */
+void sn_inside_child_drop(struct sn_service *s);
 
 /* answer.c */
 int sn_answers_open(struct sn_service *s);

@@ -245,13 +245,17 @@ start_some(struct sn_service *s, struct sn_job_queue *q, int from, int to)
 void
 sn_workers_start(struct sn_service *s)
 {
-	while (s->host != NULL && s->child == NULL && (s->answers.first != NULL || s->files.first != NULL)) {
+	if (s->is_ending)
+		return;
+	/* Inside one at a time, and one a turn: the program may want us to stop. */
+	if (s->host != NULL && s->child == NULL && (s->answers.first != NULL || s->files.first != NULL)) {
 		struct sn_job_queue *q = s->answers.first != NULL ? &s->answers : &s->files;
 		struct sn_job *j = q->first;
 
 		q->first = j->next;
 		q->count--;
 		sn_job_run_inside(s, j);
+		sn_service_nudged(s);
 	}
 	if (s->host != NULL)
 		return;
@@ -283,6 +287,48 @@ sn_job_submit(struct sn_service *s, struct sn_job *j)
 	j->next = NULL;
 	*at = j;
 	q->count++;
+}
+
+static bool
+drop_from(struct sn_service *s, struct sn_job_queue *q, const void *arg)
+{
+	for (struct sn_job **at = &q->first; *at != NULL; at = &(*at)->next) {
+		struct sn_job *j = *at;
+
+		if (arg != NULL && j->arg != arg)
+			continue;
+		*at = j->next;
+		q->count--;
+		sn_job_finish(s, j, -ECANCELED);
+		return true;
+	}
+	return false;
+}
+
+bool
+sn_job_cancel(struct sn_service *s, const void *arg)
+{
+	return drop_from(s, &s->answers, arg);
+}
+
+void
+sn_jobs_drop_all(struct sn_service *s)
+{
+	while (drop_from(s, &s->answers, NULL) || drop_from(s, &s->files, NULL))
+		;
+}
+
+size_t
+sn_jobs_bytes(const struct sn_service *s)
+{
+	size_t bytes = 0;
+
+	for (const struct sn_job *j = s->answers.first; j != NULL; j = j->next)
+		bytes += j->window.profile.held_bytes;
+	for (int i = 0; i < SN_WORKERS_MAX; i++)
+		for (const struct sn_job *j = s->workers[i].jobs; j != NULL; j = j->next)
+			bytes += j->window.profile.held_bytes;
+	return bytes;
 }
 
 int

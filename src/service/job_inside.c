@@ -25,6 +25,7 @@
 #include "deliver/file.h"
 #include "service/internal.h"
 
+#define SN_SYS_CLOSE_RANGE 436	/* the same everywhere; an older kernel says ENOSYS, and the table stays as it is */
 #define STACK_BYTES	(64u << 10)
 #define CHILD_S		45		/* of wall time; then it is killed */
 #define CHILD_CPU_S	"60"
@@ -47,12 +48,35 @@ struct sn_inside_child {
 	char *envp[2];
 };
 
+/* In the helper: its table is a copy of the collector's, with the clients' sockets and the port. */
+static void
+close_others(const struct sn_inside_child *c)
+{
+	int keep[3] = { c->in, c->out, c->report[1] };
+	unsigned from = 0;
+
+	for (int i = 0; i < 3; i++)		/* three, by insertion */
+		for (int k = i; k > 0 && keep[k] < keep[k - 1]; k--) {
+			int t = keep[k];
+
+			keep[k] = keep[k - 1];
+			keep[k - 1] = t;
+		}
+	for (int i = 0; i < 3; i++) {
+		if ((unsigned)keep[i] > from)
+			(void)sn_syscall3(SN_SYS_CLOSE_RANGE, from, keep[i] - 1, 0);
+		from = (unsigned)keep[i] + 1;
+	}
+	(void)sn_syscall3(SN_SYS_CLOSE_RANGE, from, ~0u, 0);
+}
+
 /* In the child, which shares our memory until it is another program. */
 static int
 be_child(void *arg)
 {
 	struct sn_inside_child *c = arg;
 
+	(void)sn_syscall5(SYS_prctl, 1 /* PR_SET_PDEATHSIG */, SIGKILL, 0, 0, 0);
 	if (sn_syscall3(SYS_dup3, c->in, 0, 0) == 0 && sn_syscall3(SYS_dup3, c->out, 1, 0) == 1)
 		(void)sn_syscall3(SYS_execve, c->argv[0], c->argv, c->envp);
 	(void)sn_syscall1(SYS_exit_group, 127);
@@ -68,6 +92,9 @@ be_helper(void *arg)
 	int status = -1;
 	long pid;
 
+	/* Should the program end, we go with it: nothing of it is held by those who come after. */
+	(void)sn_syscall5(SYS_prctl, 1 /* PR_SET_PDEATHSIG */, SIGKILL, 0, 0, 0);
+	close_others(c);
 	/* The program may ignore SIGCHLD: then the kernel would not keep the child's status for us. */
 	(void)sn_syscall4(SYS_rt_sigaction, SIGCHLD, &dfl, NULL, sizeof(dfl.mask));
 	pid = clone(be_child, c->stacks + (size_t)2 * STACK_BYTES, CLONE_VM | CLONE_VFORK | SIGCHLD, c);
@@ -252,4 +279,28 @@ sn_job_run_inside(struct sn_service *s, struct sn_job *j)
 		err = start_child(s, j);
 	if (err < 0)
 		work_here(s, j);
+}
+
+void
+sn_inside_child_hurry(struct sn_service *s)
+{
+	if (s->child != NULL && s->child->child > 0)
+		(void)kill(s->child->child, SIGKILL);	/* the helper reports it */
+}
+
+void
+sn_inside_child_drop(struct sn_service *s)
+{
+	struct sn_inside_child *c = s->child;
+	struct sn_job *j;
+
+	if (c == NULL)
+		return;
+	j = c->job;
+	s->child = NULL;
+	if (c->child > 0)
+		(void)kill(c->child, SIGKILL);
+	(void)kill(c->helper, SIGKILL);
+	free_child(c);
+	sn_job_finish(s, j, -ECANCELED);
 }

@@ -126,11 +126,10 @@ join_own_program(struct sn_service *s)
 	return 0;
 }
 
-/* The file that was asked for, as of now; the program waits for it, so not for ever. */
+/* The file of one process, as of now. */
 static void
-write_last_file(struct sn_service *s, struct sn_guest *g)
+submit_last_file(struct sn_service *s, struct sn_guest *g)
 {
-	uint64_t until = sn_clock_mono_ns() + (uint64_t)s->options.exit_wait;
 	struct sn_job *j;
 	int err;
 
@@ -142,10 +141,33 @@ write_last_file(struct sn_service *s, struct sn_guest *g)
 	else if (err == 0)
 		err = sn_job_submit_file(s, j);
 	if (err < 0)
-		sn_log(SN_LOG_FILE, "the profile could not be written: %s", strerror(-err));
-	while (sn_workers_busy(s) && sn_clock_mono_ns() < until)
+		sn_log(SN_LOG_FILE, "the profile of process %d could not be written: %s", (int)g->process->pid,
+			strerror(-err));
+}
+
+/*
+ * The files that were asked for, also those of children, who are on their own from here on.  The program waits, so not
+ * for ever: when two thirds of the time are over, names from symbol tables must do.
+ */
+static void
+write_last_files(struct sn_service *s)
+{
+	uint64_t began = sn_clock_mono_ns(), wait = (uint64_t)s->options.exit_wait, now = began;
+	struct sn_guest *own = sn_guest_find(s, getpid());
+
+	submit_last_file(s, own);
+	for (struct sn_guest *g = s->guests; g != NULL; g = g->next)
+		if (g != own && g->process->count.samples > 0)
+			submit_last_file(s, g);
+	while (sn_workers_busy(s) && (now = sn_clock_mono_ns()) - began < wait) {
+		if (now - began > wait / 3 * 2)
+			sn_inside_child_hurry(s);
 		if (event_base_loop(s->base, EVLOOP_ONCE) < 0)
 			break;
+	}
+	if (sn_workers_busy(s))
+		sn_log(SN_LOG_FILE, "process %d ended before its profile was written: SONDE_EXIT_WAIT was over",
+			(int)getpid());
 }
 
 /*
@@ -179,7 +201,7 @@ end_own_program(struct sn_service *s)
 	if (g == NULL)
 		return;
 	if (s->file != NULL && s->options.mode != SN_MODE_IDLE && !s->file_is_final)
-		write_last_file(s, g);
+		write_last_files(s);
 	if (sn_process_is_sampling(g->process))
 		sn_process_set_sampling(g->process, &s->options, false);
 }

@@ -105,6 +105,11 @@ sn_service_tick(struct sn_service *s)
 		took = sn_clock_mono_ns() - now;
 		s->next_scan_ns = now + (took * SCAN_SHARE > SCAN_NS ? took * SCAN_SHARE : SCAN_NS);
 	}
+	s->turned_away = 0;
+	if (s->accept_paused) {
+		s->accept_paused = false;
+		(void)event_add(s->accepting, NULL);
+	}
 	if (s->next_listen_ns != 0 && s->port == 0 && now >= s->next_listen_ns)
 		(void)listen_tcp(s, why);
 	sn_workers_start(s);
@@ -380,8 +385,14 @@ sn_service_free(struct sn_service *s)
 
 	if (s == NULL)
 		return;
+	s->is_ending = true;
+	sn_inside_child_drop(s);
+	sn_jobs_drop_all(s);
 	while ((g = s->guests) != NULL)
 		sn_guest_free(s, g);
+	/* Who was told something just now gets it, if the socket takes it at once. */
+	for (int i = 0; i < 3 && s->host != NULL && s->base != NULL && s->http != NULL; i++)
+		(void)event_base_loop(s->base, EVLOOP_NONBLOCK);
 	sn_answers_close(s);
 	if (s->accepting != NULL)
 		event_free(s->accepting);

@@ -24,6 +24,7 @@
 
 #define SN_CONNECTIONS_MAX 512
 #define ANCESTORS_MAX 64
+#define TURNED_AWAY_MAX 50		/* in a tick; then nobody is heard until the next */
 
 struct connection {
 	struct sn_service *service;
@@ -283,6 +284,16 @@ on_hello(evutil_socket_t fd, short what, void *arg)
 	hang_up(c);
 }
 
+/* Strangers are not heard, nor written about. */
+static bool
+is_welcome(struct sn_service *s, int fd)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && may_join(s, &peer);
+}
+
 static void
 on_connection(evutil_socket_t fd, short what, void *arg)
 {
@@ -296,7 +307,12 @@ on_connection(evutil_socket_t fd, short what, void *arg)
 		return;
 	c->service = s;
 	c->fd = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (c->fd < 0 || s->connections >= SN_CONNECTIONS_MAX) {
+	if (c->fd < 0 || s->connections >= SN_CONNECTIONS_MAX || !is_welcome(s, c->fd)) {
+		/* Out of descriptors the listener would stay readable; and anybody may knock at an abstract name. */
+		if (c->fd < 0 || ++s->turned_away > TURNED_AWAY_MAX) {
+			(void)event_del(s->accepting);
+			s->accept_paused = true;
+		}
 		if (c->fd >= 0)
 			(void)close(c->fd);
 		free(c);
