@@ -69,8 +69,8 @@ burn_turns_per_us(void)
 }
 
 /*
- * With LINGER in the environment: tell what was used, `rusage PID NANOSECONDS`, and idle until a signal comes, so that
- * a profile can be fetched that holds all of it.
+ * With LINGER in the environment: tell what was used, `rusage PID NANOSECONDS`, and idle until a signal comes, so
+ * that a profile can be fetched that holds all of it.
  */
 static inline void
 linger(void)
@@ -80,7 +80,8 @@ linger(void)
 	if (getenv("LINGER") == NULL)
 		return;
 	(void)getrusage(RUSAGE_SELF, &u);
-	(void)printf("rusage %d %lld\n", (int)getpid(), (long long)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000000 +
+	(void)printf("rusage %d %lld\n", (int)getpid(),
+		(long long)(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000000 +
 		(long long)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) * 1000);
 	(void)fflush(stdout);
 	(void)alarm(300);	/* in case nobody comes */
