@@ -49,6 +49,27 @@ unpacked_bytes(Elf_Scn *scn, const GElf_Shdr *sh, const char *name)
 	return size / RATIO_MAX > sh->sh_size ? UINT64_MAX : size;
 }
 
+/* false: there is one of that name; libdw may take the other, and we would have checked the wrong one. */
+static bool
+note_debug(struct sn_elf *e, Elf_Scn *scn, const char *name)
+{
+	Elf_Scn **place = NULL;
+
+	e->has_dwarf |= strcmp(name, "_info") == 0;
+	if (strcmp(name, "_line") == 0)
+		place = &e->debug_line;
+	else if (strcmp(name, "_str") == 0)
+		place = &e->debug_str;
+	else if (strcmp(name, "_line_str") == 0)
+		place = &e->debug_line_str;
+	if (place == NULL)
+		return true;
+	if (*place != NULL)
+		return false;
+	*place = scn;
+	return true;
+}
+
 /* Take note of one section.  false: its header lies about the file. */
 static bool
 scan_section(struct sn_elf *e, Elf_Scn *scn, const GElf_Shdr *sh, const char *name, uint64_t *debug_bytes)
@@ -71,14 +92,7 @@ scan_section(struct sn_elf *e, Elf_Scn *scn, const GElf_Shdr *sh, const char *na
 		if (n > SN_DEBUG_BYTES_MAX - *debug_bytes)
 			return false;
 		*debug_bytes += n;
-		name = strchr(name, '_');
-		e->has_dwarf |= strcmp(name, "_info") == 0;
-		if (strcmp(name, "_line") == 0)
-			e->debug_line = scn;
-		else if (strcmp(name, "_str") == 0)
-			e->debug_str = scn;
-		else if (strcmp(name, "_line_str") == 0)
-			e->debug_line_str = scn;
+		return note_debug(e, scn, strchr(name, '_'));
 	}
 	return true;
 }

@@ -321,6 +321,21 @@ START_TEST(symbolize_truncated_file_gives_fallback_and_counts_it_once)
 }
 END_TEST
 
+START_TEST(symbolize_two_sections_of_strings_is_damage)
+{
+	struct sn_symbol sym;
+
+	build("two.so", "-g");
+	shell("printf 'ended\\0' >text && objcopy --add-section .debug_stx=text two.so");
+	expect_chain("two.so", "");
+	shell("sed -i s/debug_stx/debug_str/ two.so");
+	sym = look_up_in("two.so", SN_SYMBOLIZE_LINES, "run_outer");
+	ck_assert_uint_eq(sym.count, 1);
+	expect_line(&sym.line[0], "outer", "", 0, 0);
+	ck_assert_uint_eq(sn_symbolizer_counters(f.s)->bad_debug_info, 1);
+}
+END_TEST
+
 START_TEST(symbolize_memory_without_a_file_names_its_offset)
 {
 	char path[] = "[anon]";
@@ -378,6 +393,7 @@ add_compiled(TCase *c)
 	if (has("dwz"))
 		tcase_add_test(c, symbolize_with_dwz_file_follows_it_or_does_without);
 	if (has("objcopy")) {
+		tcase_add_test(c, symbolize_two_sections_of_strings_is_damage);
 		tcase_add_test(c, symbolize_with_debuglink_checks_the_crc);
 		tcase_add_test(c, symbolize_with_build_id_checks_the_build_id);
 	}
