@@ -38,7 +38,7 @@ struct sn_scopes {
 	uint32_t count, cap;
 };
 
-/* A scope and the number of parts in front of it. */
+/* What a name is made of. */
 struct parts {
 	const char *part[PARTS_MAX];	/* innermost first */
 	size_t count;
