@@ -173,7 +173,7 @@ main(int argc, char **argv)
 	begin(argv);
 	while ((before = clock_now()) < 200 * MS)
 		collect_for(40);
-	CHECK(p->count.samples == 0 && timers() == 0);
+	CHECK(p->count.samples == 0);
 	(void)printf("on after %llu ms\n", (unsigned long long)switch_to(true));
 	CHECK(timers() > 0);
 	a = mark();
@@ -182,7 +182,6 @@ main(int argc, char **argv)
 	check_window(a.ns, b.ns, b.before - a.after, b.after - a.before, "first");
 	(void)printf("off after %llu ms\n", (unsigned long long)switch_to(false));
 	off = clock_now();
-	CHECK(timers() == 0);
 	collect_for(400);
 	c = mark();
 	on = clock_now();

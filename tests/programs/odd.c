@@ -10,7 +10,8 @@
 #include "burn.h"
 
 static const char *const name[] = {
-	"\xff\xfe\x80", "\001\t\n\r\x1b[31m\x7f", "q\"'\\`<&>%s$(",
+	"\xff\xfe\x80", "\001\t\n\r\x1b[31m\x7f",
+	"q\"'\\`<&>%s$(",
 	"caf\xc3\xa9", "caf\xc3", "12345678901234\xe2\x82\xac", "", " ", "[other]", "\xed\xa0\x80\xc0\x80",
 };
 static uint64_t each_ns;
