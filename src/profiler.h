@@ -59,7 +59,9 @@ struct profiler_options {
 /*
  * Begin to profile this process: all its threads, also those to come, and its forked children.
  * options: NULL is all defaults: CPU at 100 Hz, kept for ten minutes, readable through the Unix socket; no file.
- * 0; -EALREADY it is profiled already, also by `sonde run`, or because a SONDE_* variable is set; -EINVAL a value
+ * What a SONDE_* variable says counts more than the field; where such a variable, or LD_PRELOAD, has had the process
+ * profiled since its start, it now begins anew with both.
+ * 0; -EALREADY this function has started it before, or it is profiled by `sonde run`; -EINVAL a value
  * is not allowed, or a field is set that this library does not know (a line in the log says which); -ENOTSUP this
  * process cannot be profiled, or SONDE=off is set; another negative errno where the system refused.  After an error
  * nothing new is sampled.

@@ -61,6 +61,7 @@ static struct {
 	char **environment;		/* SONDE_* as the program began; NULL: none */
 	int environment_error;
 	char *texts;			/* of the options in force */
+	bool started;			/* by profiler_start(): what runs otherwise was started by the environment */
 } api;
 
 /* ---- manners ---- */
@@ -265,10 +266,12 @@ start(const struct profiler_options *options)
 {
 	struct sn_complaint why = { "" };
 	struct sn_options o;
+	bool takes_over = *sn_control_collector() != '\0';
 	char *texts = NULL;
 	int err;
 
-	if (*sn_control_collector() != '\0')
+	/* Only the environment has started it: now the program's wishes count, where that has none. */
+	if (takes_over && (api.started || !sn_control_is_inside()))
 		return -EALREADY;	/* before the log in use is changed */
 	err = read_options(options, &o, &why);
 	(void)sn_log_open(o.log);	/* as in the constructor: a log that cannot be written stops nobody */
@@ -278,6 +281,8 @@ start(const struct profiler_options *options)
 		err = -ENOTSUP;
 	if (err == 0)
 		err = keep_texts(&o, &texts);
+	if (err == 0 && takes_over)
+		(void)sn_control_join();
 	if (err == 0)
 		err = sn_control_begin(&o);
 	if (err < 0) {
@@ -287,6 +292,7 @@ start(const struct profiler_options *options)
 	}
 	free(api.texts);
 	api.texts = texts;
+	api.started = true;
 	return 0;
 }
 
@@ -312,6 +318,7 @@ stop(void)
 	err = sn_control_ask(SN_ASK_STOP, "", NULL, NULL);
 	if (!sn_control_is_inside())
 		return err;
+	api.started = false;
 	e = sn_control_join();
 	return err < 0 ? err : e;
 }

@@ -72,6 +72,11 @@ SONDE_HZ=100 "$T/profiled" "$T/d.pb.gz" </dev/null >/dev/null 2>"$T/d.err"
 is "status with SONDE_HZ" $? 0
 profile comments "$T/d.pb.gz" >"$T/d.comments"
 matches "the rate of the environment" "$T/d.comments" 'asked=100Hz'
+# … and what the environment does not say is the program's to say.
+SONDE_DEPTH=64 "$T/profiled" "$T/e.pb.gz" </dev/null >/dev/null 2>"$T/e.err"
+is "status with SONDE_DEPTH" $? 0
+profile comments "$T/e.pb.gz" >"$T/e.comments"
+matches "the rate of the struct beside another variable" "$T/e.comments" 'asked=250Hz'
 
 # A call right behind a start does not miss the collector, and after stop, start begins anew.
 cat >"$T/again.c" <<-'END'

@@ -45,7 +45,7 @@ main(int argc, char **argv)
 
 	if (argc != 2)
 		return 1;
-	/* Under `sonde run`, or with SONDE_HZ and its like set, it is profiled already, as who runs it wants. */
+	/* Under `sonde run` it is profiled already, as who runs it wants; what SONDE_HZ and its like say goes first. */
 	err = profiler_start(&options);
 	if (err != -EALREADY && check("profiler_start", err) < 0)
 		return 1;

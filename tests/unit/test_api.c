@@ -210,6 +210,22 @@ START_TEST(start_with_a_struct_of_another_size_takes_what_both_know)
 }
 END_TEST
 
+START_TEST(start_takes_over_what_the_environment_started_with_the_fields_of_the_program)
+{
+	struct profiler_options o = { .size = sizeof(o), .hz = 777 };
+
+	(void)strcpy(control.collector, "inside");
+	control.is_inside = true;
+	ck_assert_int_eq(profiler_start(&o), 0);
+	ck_assert_int_eq(control.joined, 1);
+	ck_assert_int_eq(control.begun, 1);
+	ck_assert_int_eq(control.options.hz, 777);
+	(void)strcpy(control.collector, "inside");
+	ck_assert_int_eq(profiler_start(&o), -EALREADY);	/* once */
+	ck_assert_int_eq(control.joined, 1);
+}
+END_TEST
+
 START_TEST(start_while_collected_is_already)
 {
 	(void)strcpy(control.collector, "somebody");
@@ -485,6 +501,7 @@ api_suite(void)
 
 	tcase_add_test(t, options_struct_has_the_rows_of_the_table_and_no_other);
 	tcase_add_test(t, start_without_options_or_with_zeroed_ones_takes_defaults);
+	tcase_add_test(t, start_takes_over_what_the_environment_started_with_the_fields_of_the_program);
 	tcase_add_test(t, start_takes_every_field);
 	tcase_add_test(t, start_lets_the_environment_as_it_began_win_over_the_struct);
 	tcase_add_test(t, start_when_the_environment_says_off_is_not_supported);
