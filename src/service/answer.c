@@ -443,6 +443,11 @@ sn_answers_listen(struct sn_service *s, const char *text, char *why, size_t why_
 		return -EACCES;
 	}
 	err = sn_http_listen_tcp(s->http, &a, s->options.token_file != NULL ? &tokens : NULL, s, &port);
+	if ((err == -EAFNOSUPPORT || err == -EADDRNOTAVAIL) && strcmp(a.host, "::") == 0) {
+		a.is_v6 = false;		/* `:PORT` where there is no IPv6, as in many containers */
+		strcpy(a.host, "0.0.0.0");
+		err = sn_http_listen_tcp(s->http, &a, s->options.token_file != NULL ? &tokens : NULL, s, &port);
+	}
 	sn_tokens_free(&tokens);
 	if (err < 0) {
 		(void)snprintf(why, why_size, "cannot serve on %.100s: %s", text, strerror(-err));

@@ -42,3 +42,12 @@ for place in outside inside; do
 	refused taken 125 "in use"
 	stop_served
 done
+# `:PORT` where there is no IPv6, as in many containers: IPv4 then.
+if command -v strace >/dev/null && strace -o "$T/sockets" -e trace=socket true 2>/dev/null; then
+	strace -o "$T/sockets" -e trace=socket "$SONDE" run --http :0 --token-file none -o "$T/six.pb.gz" -- "$PROGRAMS/idle"
+	nth=$(grep -n AF_INET6 "$T/sockets" | head -1 | cut -d: -f1)
+	strace -o "$T/sockets" -e trace=socket -e "inject=socket:error=EAFNOSUPPORT:when=${nth:-1}" \
+		"$SONDE" run --http :0 --token-file none -o "$T/four.pb.gz" -- "$PROGRAMS/idle" 2>"$T/four.err"
+	is "status without IPv6" $? 0
+	matches "its sockets" "$T/sockets" 'AF_INET,'
+fi
