@@ -297,6 +297,7 @@ sn_http_new(struct event_base *base, sn_http_route *route, void *ctx)
 	if (h == NULL)
 		return NULL;
 	event_set_log_callback(on_libevent_log);
+	sn_hide_peer_names();
 	h->base = base;
 	h->route = route;
 	h->ctx = ctx;

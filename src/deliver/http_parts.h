@@ -17,6 +17,9 @@
 #define SN_HTTP_AHEAD_MAX	(4u << 10)
 #define SN_HTTP_INPUT_MAX	(SN_HTTP_HEADERS_MAX + SN_HTTP_BODY_MAX + (16u << 10))
 
+/* Does nothing when it runs: who calls it has the accept4 of peer_name.c in its program. */
+void sn_hide_peer_names(void);
+
 enum sn_conn_state {
 	SN_CONN_WAITING,	/* for a whole request */
 	SN_CONN_ASKED,		/* the route has it */
