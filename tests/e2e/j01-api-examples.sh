@@ -46,7 +46,7 @@ port=$(sed -n 's/^port //p' "$T/c.out")
 matches "port" <(echo "$port") '^[0-9]+$'
 fetch()	# PATH FILE
 {
-	"$PYTHON" - "http://localhost:$port$1" "$2" <<-'END' || fail "cannot fetch $1"
+	"$PYTHON" - "http://127.0.0.1:$port$1" "$2" <<-'END' || fail "cannot fetch $1"
 		import sys, urllib.request
 		opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 		open(sys.argv[2], "wb").write(opener.open(sys.argv[1], timeout=30).read())

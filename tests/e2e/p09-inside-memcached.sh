@@ -54,12 +54,12 @@ load()	# NAME [-d] [WRAPPER...] --
 		shift
 	done
 	port=$(free_port)
-	"${wrapper[@]}" "$memcached" -l 127.0.0.1 -p "$port" -U 0 -m 32 "${user[@]}" "${more[@]}" -P "$T/$name.pid" >"$T/$name.out" 2>"$T/$name.err" </dev/null &
+	"${wrapper[@]}" "$memcached" -l 127.0.0.1 -p "$port" -U 0 -m 32 "${user[@]}" "${more[@]}" -P "$open/$name.pid" >"$T/$name.out" 2>"$T/$name.err" </dev/null &
 	started=$!
 	at_exit "stop_tree $started"
 	until_true accepts
-	until_true test -s "$T/$name.pid"
-	pid=$(cat "$T/$name.pid")
+	until_true test -s "$open/$name.pid"
+	pid=$(cat "$open/$name.pid")
 	at_exit "stop_tree $pid"
 	talk "$name"
 	cat /proc/"$pid"/task/*/status | awk '/^Uid:/ { print $2, $3, $4, $5 }' | sort -u >"$T/$name.uids"
@@ -68,7 +68,10 @@ load()	# NAME [-d] [WRAPPER...] --
 	echo $? >"$T/$name.rc"
 	until_true gone "$pid"
 }
-chmod 777 "$T"
+# A folder that another user may write into, also where the build lies in one of root's alone.
+open=$(mktemp -d "${TMPDIR:-/tmp}/sn.XXXXXX") || exit 1
+at_exit "rm -rf '$open'"
+chmod 777 "$open"
 load bare --
 for how in '' -d; do
 	load inside $how env "XDG_RUNTIME_DIR=$RUN" "LD_PRELOAD=$LIBSONDE" --
