@@ -294,10 +294,11 @@ answer_symbol(struct sn_service *s, struct sn_guest *g, struct sn_request *r)
 	t->type = "text/plain; charset=utf-8";
 	t->filename = NULL;
 	t->has_heading = true;
-	*j = (struct sn_job){
-		.process = j->process, .profile = j->profile, .memfd = -1, .how = SN_SYMBOLIZE_FUNCTIONS,
-		.addr = addr, .addr_count = n, .done = on_job_done, .arg = t,
-	};
+	j->how = SN_SYMBOLIZE_FUNCTIONS;
+	j->addr = addr;
+	j->addr_count = n;
+	j->done = on_job_done;
+	j->arg = t;
 	sn_request_hold(r, ENCODE_S, on_client_gone, t);
 	sn_job_submit(s, j);
 	sn_workers_start(s);

@@ -149,6 +149,8 @@ void sn_job_submit(struct sn_service *s, struct sn_job *j);
 int sn_job_submit_file(struct sn_service *s, struct sn_job *j);
 /* Do the job's work into out; in the child, or inside. */
 int sn_job_work(const struct sn_job *j, struct sn_symbolizer *sym, struct sn_buf *out);
+/* The bytes into a memfd, from its start.  0 or -errno. */
+int sn_job_fill(int memfd, const struct sn_buf *bytes);
 void sn_job_finish(struct sn_service *s, struct sn_job *j, int err);
 /* The job of this arg, if it has not started: its done is called with -ECANCELED.  false: it has, or there is none. */
 bool sn_job_cancel(struct sn_service *s, const void *arg);

@@ -104,21 +104,25 @@ sn_job_work(const struct sn_job *j, struct sn_symbolizer *sym, struct sn_buf *ou
 	return j->addr != NULL ? look_up(j, sym, out) : sn_pprof_encode(j->profile, sym, j->how, out);
 }
 
-static int
-deliver(const struct sn_job *j, const struct sn_buf *out)
+int
+sn_job_fill(int memfd, const struct sn_buf *bytes)
 {
 	size_t at = 0;
 
-	if (j->file[0] != '\0')
-		return sn_file_write(j->file, out->data, out->len);
-	while (at < out->len) {
-		ssize_t n = pwrite(j->memfd, out->data + at, out->len - at, (off_t)at);
+	while (at < bytes->len) {
+		ssize_t n = pwrite(memfd, bytes->data + at, bytes->len - at, (off_t)at);
 
 		if (n < 0 && errno != EINTR)
 			return -errno;
 		at += n > 0 ? (size_t)n : 0;
 	}
 	return 0;
+}
+
+static int
+deliver(const struct sn_job *j, const struct sn_buf *out)
+{
+	return j->file[0] != '\0' ? sn_file_write(j->file, out->data, out->len) : sn_job_fill(j->memfd, out);
 }
 
 static void

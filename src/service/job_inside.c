@@ -127,21 +127,6 @@ free_child(struct sn_inside_child *c)
 	free(c);
 }
 
-static int
-write_all(int fd, const struct sn_buf *b)
-{
-	size_t at = 0;
-
-	while (at < b->len) {
-		ssize_t n = pwrite(fd, b->data + at, b->len - at, (off_t)at);
-
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		at += n > 0 ? (size_t)n : 0;
-	}
-	return 0;
-}
-
 /* The bytes go where the job wants them. */
 static void
 deliver(struct sn_service *s, struct sn_job *j, int err, const struct sn_buf *out)
@@ -150,7 +135,7 @@ deliver(struct sn_service *s, struct sn_job *j, int err, const struct sn_buf *ou
 		err = sn_file_write(j->file, out->data, out->len);
 	} else if (err == 0) {
 		j->memfd = memfd_create("sonde-answer", MFD_CLOEXEC);
-		err = j->memfd < 0 ? -errno : write_all(j->memfd, out);
+		err = j->memfd < 0 ? -errno : sn_job_fill(j->memfd, out);
 	}
 	sn_job_finish(s, j, err);
 }
@@ -251,7 +236,7 @@ start_child(struct sn_service *s, struct sn_job *j)
 	err = sn_job_work(j, NULL, &raw);
 	j->how = how;
 	if (err == 0)
-		err = write_all(c->in, &raw);
+		err = sn_job_fill(c->in, &raw);
 	sn_buf_free(&raw);
 	c->reported = event_new(s->base, c->report[0], EV_READ, on_report, c);
 	if (err == 0 && (c->reported == NULL || event_add(c->reported, &wall) < 0))

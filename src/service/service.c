@@ -80,7 +80,23 @@ set_tick(struct sn_service *s, uint64_t ns)
 	(void)event_add(s->ticking, &tv);
 }
 
-static int listen_tcp(struct sn_service *s, char why[SN_WHY_MAX]);
+/*
+ * The TCP address of SONDE_HTTP.  Inside, a port that is taken is one of our own tree's, as a rule, or that of the
+ * process that this one replaces: the socket is there all the same, and the port is tried again.
+ */
+static int
+listen_tcp(struct sn_service *s, char why[SN_WHY_MAX])
+{
+	int port = sn_answers_listen(s, s->options.http, why, SN_WHY_MAX);
+
+	if (port != -EADDRINUSE || s->host == NULL)
+		return port < 0 ? port : 0;
+	if (s->next_listen_ns == 0)
+		sn_log(SN_LOG_FILE, "%s; process %d is served by its socket", why, (int)getpid());
+	why[0] = '\0';
+	s->next_listen_ns = sn_clock_mono_ns() + LISTEN_AGAIN_NS;
+	return 0;
+}
 
 void
 sn_service_tick(struct sn_service *s)
@@ -271,24 +287,6 @@ new_base(void)
 	base = event_base_new_with_config(config);
 	event_config_free(config);
 	return base;
-}
-
-/*
- * The TCP address of SONDE_HTTP.  Inside, a port that is taken is one of our own tree's, as a rule, or that of the
- * process that this one replaces: the socket is there all the same, and the port is tried again.
- */
-static int
-listen_tcp(struct sn_service *s, char why[SN_WHY_MAX])
-{
-	int port = sn_answers_listen(s, s->options.http, why, SN_WHY_MAX);
-
-	if (port != -EADDRINUSE || s->host == NULL)
-		return port < 0 ? port : 0;
-	if (s->next_listen_ns == 0)
-		sn_log(SN_LOG_FILE, "%s; process %d is served by its socket", why, (int)getpid());
-	why[0] = '\0';
-	s->next_listen_ns = sn_clock_mono_ns() + LISTEN_AGAIN_NS;
-	return 0;
 }
 
 /* Everything but the guests. */
