@@ -159,6 +159,19 @@ put_how(struct sn_service *s, struct sn_guest *g, pid_t named, struct sn_buf *b)
 	sn_buf_putf(b, "</pre>\n");
 }
 
+/* What a process calls itself; nothing if it has ended meanwhile. */
+static void
+put_comm(struct sn_buf *b, pid_t pid)
+{
+	struct sn_buf comm = { 0 };
+	char path[32];
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
+	if (sn_buf_read_path(&comm, path, 64) == 0)
+		put_escaped(b, (const char *)comm.data, comm.len > 0 ? comm.len - 1 : 0);
+	sn_buf_free(&comm);
+}
+
 /* Links are absolute: on a listener of another guest as well. */
 static void
 put_others(struct sn_service *s, struct sn_guest *g, const struct figures *f, struct sn_buf *b)
@@ -178,9 +191,11 @@ put_others(struct sn_service *s, struct sn_guest *g, const struct figures *f, st
 		put_escaped(b, base_name(i->process), strlen(base_name(i->process)));
 		sn_buf_putf(b, "</li>\n");
 	}
-	for (uint32_t i = 0; i < beside; i++)
-		sn_buf_putf(b, "<li><a href=\"/pid/%d/debug/pprof/\">%d</a>, with a collector of its own</li>\n",
-			(int)pids[i], (int)pids[i]);
+	for (uint32_t i = 0; i < beside; i++) {
+		sn_buf_putf(b, "<li><a href=\"/pid/%d/debug/pprof/\">%d</a> ", (int)pids[i], (int)pids[i]);
+		put_comm(b, pids[i]);
+		sn_buf_putf(b, ", over its own socket</li>\n");
+	}
 	sn_buf_putf(b, "</ul>\n");
 	if (listed < f->others)
 		sn_buf_putf(b, "<p>and %u more</p>\n", f->others - listed);

@@ -33,7 +33,7 @@ at_exit "stop_tree $stranger"
 until_true test -S "$RUN/sonde/$stranger.sock"
 base=http://127.0.0.1:$port
 curl -fsS --max-time 20 "$base/debug/pprof/" >"$T/index" || fail "the index: $?"
-matches "the index lists the child" "$T/index" "href=\"/pid/$child/debug/pprof/\""
+matches "the index lists the child" "$T/index" "href=\"/pid/$child/debug/pprof/\">$child</a> truth,"
 lacks "the index lists the stranger" "$T/index" "/pid/$stranger/"
 curl -fsS --max-time 60 -o "$T/P.pb.gz" "$base/pid/$child/debug/pprof/profile?seconds=2" || fail "the child's profile"
 valid "$T/P.pb.gz"
