@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Clients who ask and leave at once, hundreds of them: what was begun for them goes with them, memory stays
-# within SONDE_MEMORY, and who stays is answered.  Strangers on the abstract socket cost next to nothing.
+# bounds, and who stays is answered.
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=../lib/served.sh
