@@ -37,7 +37,7 @@ struct profiler_options {
 	size_t size;			/* sizeof(struct profiler_options) */
 	const char *mode;		/* "on", or "idle": sample only while a client asks; default "on" */
 	const char *kinds;		/* what to sample, a list: "cpu", or "none"; default "cpu" */
-	const char *engine;		/* "auto" or "timer"; default "auto" */
+	const char *engine;		/* "auto", "timer", "perf" or "itimer"; default "auto" */
 	const char *file;		/* for the profile, at stop, flush and exit; %p is the pid; default none */
 	const char *http;		/* "6060", "HOST:PORT": serve /debug/pprof there; default none */
 	const char *socket;		/* folder of the Unix socket, "auto" or "off"; default "auto" */

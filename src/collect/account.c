@@ -34,8 +34,10 @@ own_cpu(const struct sn_process *p, const struct sn_thread_view *v, uint64_t cpu
 
 /* The thread's residual is this now: its group gets the change. */
 static void
-add_residual(struct sn_group *g, struct sn_thread_view *v, int64_t residual, int64_t blocked)
+add_residual(struct sn_group *g, struct sn_thread_view *v, int64_t residual, int64_t blocked, int64_t kernel)
 {
+	g->kernel_ns = sn_sum(g->kernel_ns, sn_difference(kernel, v->kernel_ns));
+	v->kernel_ns = kernel;
 	g->residual_ns = sn_sum(g->residual_ns, sn_difference(residual, v->residual_ns));
 	g->blocked_ns = sn_sum(g->blocked_ns, sn_difference(blocked, v->blocked_ns));
 	v->residual_ns = residual;
@@ -62,13 +64,13 @@ take_refused(struct sn_process *p, struct sn_thread_view *v, uint32_t group, int
 	accounted = sn_sum(credited, (int64_t)(v->unsampled * p->profile.period_ns));
 	p->accounted_ns += (uint64_t)accounted - (uint64_t)v->accounted_ns;
 	v->accounted_ns = accounted;
-	add_residual(&p->profile.groups[group], v, 0, 0);	/* what it was before the refusal */
+	add_residual(&p->profile.groups[group], v, 0, 0, 0);	/* what it was before the refusal */
 }
 
 void
 sn_process_account(struct sn_process *p, struct sn_thread_view *v, uint64_t cpu_ns, uint64_t credited_ns)
 {
-	int64_t cpu, credited, residual, blocked;
+	int64_t cpu, credited, residual, blocked, kernel;
 	uint32_t g;
 
 	if (!p->sampling)
@@ -84,7 +86,10 @@ sn_process_account(struct sn_process *p, struct sn_thread_view *v, uint64_t cpu_
 		return;
 	}
 	blocked = v->blocks_signal && residual > 0 ? residual : 0;
-	add_residual(&p->profile.groups[g], v, residual, blocked);
+	kernel = v->kernel_ns;
+	if (v->drive == SN_BY_PERF_USER && !v->blocks_signal)
+		kernel = sn_sum(kernel, sn_difference(residual, v->residual_ns));
+	add_residual(&p->profile.groups[g], v, residual, blocked, kernel);
 	p->accounted_ns += (uint64_t)cpu - (uint64_t)v->accounted_ns;
 	v->accounted_ns = cpu;
 }
@@ -129,6 +134,7 @@ sn_process_view(struct sn_process *p, uint32_t slot)
 		.is_main = SN_LOAD_RELAXED(&sl->is_main) != 0,
 		.base_ns = SN_LOAD_RELAXED(&sl->cpu_at_arming_ns),
 		.refused = state == SN_SLOT_UNARMED,
+		.drive = SN_LOAD_RELAXED(&sl->drive),
 		.lost_weight = v->lost_weight,
 		.lost_records = v->lost_records,
 		.taken_weight = v->taken_weight,

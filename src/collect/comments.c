@@ -53,7 +53,7 @@ sn_process_figures(const struct sn_process *p, struct sn_figures *out)
 
 /* One line for every legend, the rest behind '#' for `pprof -comments`. */
 static int
-add_comments(const struct sn_options *o, const struct sn_figures *f, struct sn_profile *prof)
+add_comments(const struct sn_options *o, const struct sn_figures *f, const char *why, struct sn_profile *prof)
 {
 	const struct sn_counters *c = &f->count;
 	double cpu = prof->cpu_ns > 0 ? (double)prof->cpu_ns : 1;
@@ -64,6 +64,8 @@ add_comments(const struct sn_options *o, const struct sn_figures *f, struct sn_p
 		prof->hz_effective, (unsigned long long)c->samples, (unsigned long long)c->lost,
 		(unsigned long long)c->truncated, (unsigned long long)c->unwind_failed,
 		100.0 * (double)c->handler_ns / cpu, 100.0 * (double)f->own_cpu_ns / cpu);
+	if (err == 0 && *why != '\0')
+		err = sn_profile_comment(prof, "# engine: %s", why);
 	if (err == 0)
 		err = sn_profile_comment(prof, "# tick=%lluns unwind=%s", (unsigned long long)sn_clock_tick_ns(),
 			o->unwind == SN_UNWIND_FP ? "fp" : "libunwind");
@@ -86,9 +88,11 @@ int
 sn_process_describe(const struct sn_process *p, const struct sn_options *o, const struct sn_figures *f,
 	struct sn_profile *prof)
 {
-	prof->engine = "timer";
+	char why[200];
+
+	prof->engine = sn_process_engine(p, why);
 	prof->hz_asked = (uint32_t)o->hz;
 	prof->hz_effective = prof->cpu_ns > 0 ? (double)f->count.samples * 1e9 / (double)prof->cpu_ns : 0;
 	prof->main_module = p->modules != NULL ? sn_modules_main(p->modules) : NULL;
-	return add_comments(o, f, prof);
+	return add_comments(o, f, why, prof);
 }

@@ -108,12 +108,15 @@ tell_residuals(struct sn_process *p)
 		const struct sn_group *now = &p->profile.groups[g];
 		struct sn_told *told = &p->told[g];
 		int64_t blocked = sn_difference(now->blocked_ns, told->blocked_ns);
+		int64_t kernel = sn_difference(now->kernel_ns, told->kernel_ns);
 
 		tell(p, SN_HISTORY_BLOCKED, g, blocked);
+		tell(p, SN_HISTORY_KERNEL, g, kernel);
 		tell(p, SN_HISTORY_RESIDUAL, g,
-			sn_difference(sn_difference(now->residual_ns, told->residual_ns), blocked));
+			sn_difference(sn_difference(now->residual_ns, told->residual_ns), sn_sum(blocked, kernel)));
 		told->residual_ns = now->residual_ns;
 		told->blocked_ns = now->blocked_ns;
+		told->kernel_ns = now->kernel_ns;
 	}
 	tell(p, SN_HISTORY_PROCESS, UINT32_MAX, sn_difference(rest, p->told_rest_ns));
 	p->told_rest_ns = rest;

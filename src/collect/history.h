@@ -19,6 +19,7 @@ enum sn_history_kind {
 	SN_HISTORY_CPU,			/* a sample */
 	SN_HISTORY_RESIDUAL,		/* CPU clock less credited, of a group's threads, since the row before */
 	SN_HISTORY_BLOCKED,		/* the same, of threads that blocked our signal */
+	SN_HISTORY_KERNEL,		/* the same, that perf events did not see */
 	SN_HISTORY_PROCESS,		/* CPU clock of the process less what its threads account for */
 };
 

@@ -81,10 +81,14 @@ drop_segment(struct sn_process *p)
 static void
 end_image(struct sn_process *p)
 {
+	char why[200];
+
 	if (p->has_segment) {
 		sn_process_drain_last(p);
 		sn_process_close_all(p);
 		take_slot_counters(p);
+		p->engine = sn_process_engine(p, why);
+		(void)snprintf(p->engine_why, sizeof(p->engine_why), "%s", why);
 	}
 	drop_segment(p);
 }

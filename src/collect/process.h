@@ -43,11 +43,13 @@ struct sn_thread_view {
 	uint64_t base_ns;	/* CPU clock when it got its slot */
 	int64_t off_cpu_ns, off_credited_ns;	/* of both clocks: from when nothing was to be sampled */
 	/* What was taken of it already: into the sums, into its group, and as [unsampled thread]. */
-	int64_t accounted_ns, residual_ns, blocked_ns;
+	int64_t accounted_ns, residual_ns, blocked_ns, kernel_ns;
 	uint64_t unsampled;	/* periods */
 	bool is_main, closed;	/* closed: its residual has been taken */
 	bool refused;		/* no timer */
 	bool blocks_signal;
+	uint32_t drive;		/* enum sn_slot_drive */
+	uint64_t perf_cpu_ns, perf_credited_ns, switches;	/* with a perf event, at the last scan that was sharp */
 	uint8_t gone;		/* scans since its slot was found free, or the thread missing */
 	bool timer_left;	/* it ended without taking its timer along */
 	struct sn_comm comm;
@@ -75,7 +77,7 @@ struct sn_cut {
 
 /* What history has been told of a group. */
 struct sn_told {
-	int64_t residual_ns, blocked_ns;
+	int64_t residual_ns, blocked_ns, kernel_ns;
 };
 
 /* One sample, or what stands for some. */
@@ -83,6 +85,13 @@ struct sn_seen {
 	uint32_t stack, label, group;
 	int32_t tid;
 	uint64_t weight, time_ns;
+};
+
+/* What perf events cost the threads that have them, and what they do not see. */
+struct sn_perf_cost {
+	uint64_t cpu_ns, switches;
+	int64_t unseen_ns;
+	uint32_t rounds;		/* judged in a row in which too much was not seen */
 };
 
 struct sn_process {
@@ -127,6 +136,9 @@ struct sn_process {
 	pid_t own_tid;			/* inside: our thread, whose CPU time is not the program's */
 	uint64_t own_ns, own_before_ns;	/* … its clock, and those of the threads that ran us before */
 	bool is_settled;
+	struct sn_perf_cost perf_cost;	/* since it was last judged */
+	const char *engine;		/* of the newest image, once that has ended */
+	char engine_why[200];
 
 	/* Sampling on and off. */
 	bool sampling;			/* is wanted */
@@ -295,6 +307,15 @@ void sn_process_close_thread(struct sn_process *p, struct sn_thread_view *v, uin
 void sn_process_close_all(struct sn_process *p);
 /* The view of a slot, made to fit the thread that has it now. */
 struct sn_thread_view *sn_process_view(struct sn_process *p, uint32_t slot);
+
+/* engine.c */
+
+/* So much was used, switched and not seen by a thread with a perf event since the scan before. */
+void sn_process_perf_cost(struct sn_process *p, uint64_t cpu_ns, uint64_t switches, int64_t unseen_ns);
+/* Is perf still worth it?  Once a scan; if not, the program goes back to timers. */
+void sn_process_judge_perf(struct sn_process *p);
+/* The engine in force, by name; *why (may be NULL): a line about it. */
+const char *sn_process_engine(const struct sn_process *p, char why[200]);
 
 /* cut.c */
 

@@ -28,6 +28,7 @@ static const char *const pseudo_names[SN_PSEUDO_COUNT] = {
 	[SN_PSEUDO_NOT_SAMPLED] = "[not sampled]",
 	[SN_PSEUDO_LOST] = "[lost]",
 	[SN_PSEUDO_SIGNAL_BLOCKED] = "[signal blocked]",
+	[SN_PSEUDO_KERNEL] = "[kernel]",
 	[SN_PSEUDO_UNSAMPLED_THREAD] = "[unsampled thread]",
 	[SN_PSEUDO_STACK_DROPPED] = "[stack dropped]",
 };

@@ -24,6 +24,7 @@ enum sn_pseudo {
 	SN_PSEUDO_NOT_SAMPLED,		/* [not sampled] */
 	SN_PSEUDO_LOST,			/* [lost] */
 	SN_PSEUDO_SIGNAL_BLOCKED,	/* [signal blocked] */
+	SN_PSEUDO_KERNEL,		/* [kernel] */
 	SN_PSEUDO_UNSAMPLED_THREAD,	/* [unsampled thread] */
 	SN_PSEUDO_STACK_DROPPED,	/* [stack dropped] */
 	SN_PSEUDO_COUNT
@@ -62,6 +63,7 @@ struct sn_group {
 	uint32_t root_stack;		/* a stack that shows how such threads begin, or SN_NO_STACK */
 	int64_t residual_ns;		/* CPU clock less credited, of its threads */
 	int64_t blocked_ns;		/* the part of it whose threads blocked our signal */
+	int64_t kernel_ns;		/* the part of it that their perf events did not see */
 };
 #define SN_NO_STACK UINT32_MAX
 
@@ -121,7 +123,7 @@ int sn_profile_comment(struct sn_profile *p, const char *fmt, ...) __attribute__
 
 /*
  * Let the CPU clock have the last word (DESIGN §5): what a group's threads used beyond what was
- * credited becomes [not sampled] (or [signal blocked]) under its start function, what was credited
+ * credited becomes [not sampled] (or [signal blocked], [kernel]) under its start function, what was credited
  * beyond what they used scales its rows down.  process_residual_ns is what no thread accounts for.
  * Call once, when the window closes.  0, -EINVAL (no period) or -ENOMEM.
  */

@@ -143,22 +143,32 @@ add_unseen(struct sn_profile *p, uint32_t group, enum sn_pseudo pseudo, uint64_t
 	return stack == UINT32_MAX ? -ENOMEM : sn_profile_add(p, stack, SN_NO_LABEL, 0, group, count);
 }
 
+/* Whole periods, at most so many. */
+static uint64_t
+periods_of(int64_t ns, uint64_t period_ns, uint64_t most)
+{
+	uint64_t periods = ns > 0 ? (uint64_t)ns / period_ns : 0;
+
+	return periods < most ? periods : most;
+}
+
 static int
 add_group_residual(struct sn_profile *p, uint32_t group, __int128 *carry)
 {
 	const struct sn_group g = p->groups[group];
-	uint64_t periods, blocked;
+	uint64_t periods, blocked, kernel;
 	int err;
 
 	if (g.residual_ns <= 0)
 		return 0;
 	periods = (uint64_t)g.residual_ns / p->period_ns;
-	blocked = g.blocked_ns > 0 ? (uint64_t)g.blocked_ns / p->period_ns : 0;
-	if (blocked > periods)
-		blocked = periods;
+	blocked = periods_of(g.blocked_ns, p->period_ns, periods);
+	kernel = periods_of(g.kernel_ns, p->period_ns, periods - blocked);
 	*carry += (uint64_t)g.residual_ns % p->period_ns;
 	err = add_unseen(p, group, SN_PSEUDO_SIGNAL_BLOCKED, blocked);
-	return err < 0 ? err : add_unseen(p, group, SN_PSEUDO_NOT_SAMPLED, periods - blocked);
+	if (err == 0)
+		err = add_unseen(p, group, SN_PSEUDO_KERNEL, kernel);
+	return err < 0 ? err : add_unseen(p, group, SN_PSEUDO_NOT_SAMPLED, periods - blocked - kernel);
 }
 
 /* What no group accounts for: whole periods of it become [not sampled], or are taken from all rows. */

@@ -54,19 +54,54 @@ same_pid_namespace(const struct sn_process *p)
 	return SN_LOAD_RELAXED(&p->seg.shared->pid_inside) == (uint64_t)p->pid;
 }
 
+/* schedstat: time on a CPU, time it waited for one, and how often it was given one. */
+static bool
+read_schedstat(const struct sn_process *p, int32_t tid, uint64_t *cpu_ns, uint64_t *switches)
+{
+	char text[128], *end;
+
+	if (read_task(p->pid, tid, "schedstat", text, sizeof(text)) <= 0)
+		return false;
+	*cpu_ns = strtoull(text, &end, 10);
+	(void)strtoull(end, &end, 10);
+	*switches = strtoull(end, NULL, 10);
+	return true;
+}
+
 static bool
 read_cpu(const struct sn_process *p, int32_t tid, uint64_t *cpu_ns)
 {
-	char text[128];
+	uint64_t switches;
 
 	if (p->host != NULL) {
 		*cpu_ns = sn_clock_ns(sn_clock_of_thread(tid));	/* our own process's: no file is needed */
 		return *cpu_ns > 0;
 	}
-	if (read_task(p->pid, tid, "schedstat", text, sizeof(text)) <= 0)
-		return false;
-	*cpu_ns = strtoull(text, NULL, 10);
-	return true;
+	return read_schedstat(p, tid, cpu_ns, &switches);
+}
+
+/*
+ * A thread that has had a perf event since the scan before: what that cost.  credited was read before its clock: when
+ * much has been credited since, we were held up in between, and the next scan will do.
+ */
+static void
+meet_perf(struct sn_process *p, struct sn_thread_view *v, const struct sn_slot *sl, uint64_t cpu, uint64_t credited)
+{
+	uint32_t drive = SN_LOAD_RELAXED(&sl->drive);
+	uint64_t before = v->switches, unused;
+
+	if (drive != v->drive)
+		v->switches = before = 0;
+	v->drive = drive;
+	if ((drive != SN_BY_PERF && drive != SN_BY_PERF_USER) ||
+	    SN_LOAD_RELAXED(&sl->credited_ns) - credited > 2 * p->profile.period_ns ||
+	    !read_schedstat(p, v->tid, &unused, &v->switches))
+		return;
+	if (before != 0 && cpu > v->perf_cpu_ns)
+		sn_process_perf_cost(p, cpu - v->perf_cpu_ns, v->switches - before, sn_difference(
+			(int64_t)(cpu - v->perf_cpu_ns), (int64_t)(credited - v->perf_credited_ns)));
+	v->perf_cpu_ns = cpu;
+	v->perf_credited_ns = credited;
 }
 
 /* Is the signal in a mask of the thread's status, "SigBlk" or "SigCgt"? */
@@ -181,6 +216,7 @@ scan_slot(struct sn_process *p, uint32_t slot, uint32_t signal)
 		v->blocks_signal = has_signal(p, v->tid, "SigBlk", signal);
 	if (SN_LOAD_ACQUIRE(&sl->state) == SN_SLOT_UNARMED)
 		v->refused = true;	/* when sampling began again */
+	meet_perf(p, v, sl, cpu, credited);
 	v->cpu_ns = cpu;
 	v->credited_ns = credited;
 	v->gone = 0;
@@ -325,6 +361,7 @@ sn_process_scan(struct sn_process *p, uint32_t signal)
 			scan_slot(p, i, signal);
 		if (!p->ended)
 			scan_strays(p, signal);
+		sn_process_judge_perf(p);
 	}
 	sn_process_tick(p);
 }

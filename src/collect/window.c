@@ -134,6 +134,8 @@ add_row(void *ctx, const struct sn_history_row *row)
 	}
 	g = &b->to->groups[row->group];
 	g->residual_ns = sn_sum(g->residual_ns, row->residual_ns);
+	if (row->kind == SN_HISTORY_KERNEL)
+		g->kernel_ns = sn_sum(g->kernel_ns, row->residual_ns);
 	if (row->kind == SN_HISTORY_BLOCKED)
 		g->blocked_ns = sn_sum(g->blocked_ns, row->residual_ns);
 }

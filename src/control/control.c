@@ -205,6 +205,7 @@ go_live(bool is_fork)
 	sn_segment_fill_free_list(&live->segment);
 	sn_newest_cookie = live->segment.cookie;
 	control.active = true;
+	sn_engine_begin(live);
 	SN_STORE_RELEASE(&sn_live_page->state, live);
 
 	slot = sn_slot_claim(&live->segment);
@@ -266,14 +267,15 @@ install_handler(int signal)
 static int
 map_live_page(void)
 {
-	void *page = mmap(NULL, SN_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	size_t bytes = (sizeof(struct sn_live_page) + SN_PAGE - 1) & ~(size_t)(SN_PAGE - 1);
+	void *page = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (page == MAP_FAILED)
 		return -errno;
-	if (madvise(page, SN_PAGE, MADV_WIPEONFORK) < 0) {
+	if (madvise(page, bytes, MADV_WIPEONFORK) < 0) {
 		int err = -errno;
 
-		(void)munmap(page, SN_PAGE);
+		(void)munmap(page, bytes);
 		return err;
 	}
 	sn_live_page = page;

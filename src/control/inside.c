@@ -543,6 +543,7 @@ restart(const struct sn_options *o)
 	sn_segment_options_from(&so, &kept);
 	memcpy((char *)s->base + offsetof(struct sn_segment_header, options), &so, sizeof(so));
 	sn_control_state()->options = so;
+	sn_engine_begin(sn_control_state());
 	inside.host.collector[0] = '\0';
 	inside.host.kept = NULL;
 	err = start_thread();

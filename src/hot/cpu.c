@@ -18,6 +18,8 @@
 #define TICKS_MAX 8
 /* A handler that took longer did not run all the while: its thread lost the CPU, which is no cost of ours. */
 #define HANDLER_MAX_NS 50000
+/* So many handlers in a row that took half a period are no accident. */
+#define SLOW_ROUNDS_MAX 64
 
 static void
 fill(struct sn_rec *r, const struct sn_live_state *live, const struct sn_slot *sl, uint16_t kind, uint32_t flags,
@@ -87,27 +89,22 @@ has_timer(uint32_t state)
 	return state == SN_SLOT_ARMED || state == SN_SLOT_ARMING || state == SN_SLOT_DISARMING;
 }
 
-void
-sn_cpu_tick(const struct sn_live_state *live, uint32_t slot, int overrun, const ucontext_t *uc)
+/* So much CPU time went by, the stack at uc stands for it.  How long that took here, 0 when nothing was walked. */
+static uint64_t
+take(const struct sn_live_state *live, uint32_t slot, uint64_t credit, const ucontext_t *uc)
 {
 	struct sn_slot *sl = &live->segment.slots[slot];
-	uint64_t ticks = overrun < 0 ? 1 : (uint64_t)overrun + 1;
-	uint64_t credit, weight, acc, began;
+	uint64_t weight, acc, began;
 	uint64_t took;
 	bool pushed;
 
-	if (!has_timer(SN_LOAD_RELAXED(&sl->state)))
-		return;
-	if (ticks > TICKS_MAX)
-		ticks = TICKS_MAX;
-	credit = ticks * live->options.tick_ns;
 	SN_BUMP(&sl->signals, 1);
 	SN_BUMP(&sl->credited_ns, credit);
 	acc = sl->acc_ns + credit;
 	weight = acc / live->options.period_ns;
 	sl->acc_ns = acc - weight * live->options.period_ns;
 	if (weight == 0)
-		return;			/* thinned: no walk */
+		return 0;		/* thinned: no walk */
 
 	began = sn_clock_mono_ns();
 	pushed = live->options.copy_stack ? push_copy(live, slot, (uint32_t)weight, began, uc)
@@ -120,6 +117,32 @@ sn_cpu_tick(const struct sn_live_state *live, uint32_t slot, int overrun, const 
 	}
 	took = sn_clock_mono_ns() - began;
 	SN_BUMP(&sl->handler_ns, took < HANDLER_MAX_NS ? took : HANDLER_MAX_NS);
+	return took;
+}
+
+void
+sn_cpu_tick(const struct sn_live_state *live, uint32_t slot, int overrun, const ucontext_t *uc)
+{
+	const struct sn_slot *sl = &live->segment.slots[slot];
+	uint64_t ticks = overrun < 0 ? 1 : (uint64_t)overrun + 1;
+
+	if (!has_timer(SN_LOAD_RELAXED(&sl->state)))
+		return;
+	(void)take(live, slot, (ticks < TICKS_MAX ? ticks : TICKS_MAX) * live->options.tick_ns, uc);
+}
+
+bool
+sn_cpu_period(const struct sn_live_state *live, uint32_t slot, const ucontext_t *uc)
+{
+	struct sn_slot *sl = &live->segment.slots[slot];
+
+	if (!has_timer(SN_LOAD_RELAXED(&sl->state)))
+		return true;
+	if (take(live, slot, live->options.period_ns, uc) > live->options.period_ns / 2)
+		SN_STORE_RELAXED(&sl->slow_rounds, sl->slow_rounds + 1);
+	else
+		SN_STORE_RELAXED(&sl->slow_rounds, 0);
+	return sl->slow_rounds < SLOW_ROUNDS_MAX;
 }
 
 void

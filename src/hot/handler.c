@@ -19,6 +19,7 @@ struct sigaction sn_foreign_action[2];
 uint32_t sn_foreign_index;
 uint32_t sn_newest_cookie;
 sn_first_tick_fn *sn_first_tick;
+__thread uint32_t sn_own_slot;
 
 /* The default action of SIGPROF and real-time signals is to end the process: so be it. */
 static void
@@ -53,27 +54,85 @@ has_wishes(const struct sn_segment *s)
 	return SN_LOAD_RELAXED(&s->wishes->posted) != SN_LOAD_RELAXED(&s->shared->wishes_done);
 }
 
+enum origin { FOREIGN, NUDGE, TIMER, PERF, ITIMER };
+
+/*
+ * Whose signal?  That of a perf event says no more than that; a process that has had one gets no such signal from
+ * elsewhere.  One may come late: when its thread has left its slot, or nothing is sampled any more.
+ */
+static enum origin
+origin_of(const siginfo_t *si)
+{
+	uint64_t value = (uint64_t)(uintptr_t)si->si_value.sival_ptr;
+
+	switch (si->si_code) {
+	case SI_QUEUE:
+		return (uint32_t)value == SN_NUDGE ? NUDGE : FOREIGN;
+	case SI_TIMER:
+		return (value >> 32) == sn_newest_cookie && sn_newest_cookie != 0 ? TIMER : FOREIGN;
+	case POLL_IN:
+		return SN_LOAD_RELAXED(&sn_live_page->had_perf) != 0 ? PERF : FOREIGN;
+	case SI_KERNEL:
+		return SN_LOAD_RELAXED(&sn_live_page->itimer_on) != 0 ? ITIMER : FOREIGN;
+	default:
+		return FOREIGN;
+	}
+}
+
+static void
+timer_tick(const struct sn_live_state *live, uint32_t slot, int overrun, const ucontext_t *uc)
+{
+	if (slot >= live->segment.nslots || SN_LOAD_RELAXED(&sn_live_page->perf_page[slot]) != NULL)
+		return;			/* on its way when a perf event took over */
+	sn_cpu_tick(live, slot, overrun, uc);
+	if (live->options.drive == SN_DRIVE_PERF)
+		sn_slot_use_perf(live, slot);
+}
+
+/* The slot is that of this very thread: an event is only made where that is so. */
+static void
+perf_tick(struct sn_live_state *live, const ucontext_t *uc)
+{
+	uint32_t slot = sn_own_slot - 1;
+	uint32_t why = SN_LOAD_RELAXED(&live->segment.wishes->drive_why);
+
+	if (slot >= live->segment.nslots || SN_LOAD_RELAXED(&sn_live_page->perf_page[slot]) == NULL)
+		return;			/* on its way when the event ended */
+	if (!sn_cpu_period(live, slot, uc))
+		sn_slots_use_timers(live, SN_WHY_SLOW);
+	else if (why != SN_WHY_NONE)
+		sn_slots_use_timers(live, why);
+}
+
+static void
+itimer_tick(const struct sn_live_state *live, const ucontext_t *uc)
+{
+	uint32_t slot = sn_itimer_slot(live);
+
+	if (slot != SN_NO_SLOT)
+		sn_cpu_tick(live, slot, 0, uc);
+}
+
 void
 sn_handler(int sig, siginfo_t *si, void *ucontext)
 {
 	int saved = errno;
 	struct sn_live_state *live = sn_live();
-	uint64_t value = (uint64_t)(uintptr_t)si->si_value.sival_ptr;
-	bool is_nudge = si->si_code == SI_QUEUE && (uint32_t)value == SN_NUDGE;
-	bool ours = is_nudge ||
-	    (si->si_code == SI_TIMER && (value >> 32) == sn_newest_cookie && sn_newest_cookie != 0);
+	uint32_t slot = (uint32_t)(uintptr_t)si->si_value.sival_ptr;
+	enum origin origin = origin_of(si);
 
-	if (!ours) {
+	if (origin == FOREIGN) {
 		pass_on(sig, si, ucontext);
 	} else if (live != NULL) {
-		uint32_t slot = (uint32_t)value;
-
-		/* A nudge goes to a thread that has no timer yet: only the wishes. */
-		if (!is_nudge && slot < live->segment.nslots)
-			sn_cpu_tick(live, slot, si->si_overrun, ucontext);
+		if (origin == TIMER)
+			timer_tick(live, slot, si->si_overrun, ucontext);
+		else if (origin == PERF)
+			perf_tick(live, ucontext);
+		else if (origin == ITIMER)
+			itimer_tick(live, ucontext);
 		if (has_wishes(&live->segment))
 			sn_wishes_obey(live);
-	} else if (si->si_code == SI_TIMER && (uint32_t)value == SN_NO_SLOT && sn_first_tick != NULL) {
+	} else if (origin == TIMER && slot == SN_NO_SLOT && sn_first_tick != NULL) {
 		sn_first_tick(si->si_overrun, ucontext);
 	}
 	errno = saved;

@@ -56,6 +56,36 @@ int sn_slot_adopt(const struct sn_live_state *live, pid_t tid) SN_HOT;
 /* The owner ends: its timer goes, its last record is pushed, its slot is free again. */
 void sn_slot_leave(const struct sn_segment *s, uint32_t slot) SN_HOT;
 
+/*
+ * The thread in the slot is the calling one and has used up a tick: its timer gives way to a perf event, if that is
+ * wanted and to be had.
+ */
+void sn_slot_use_perf(const struct sn_live_state *live, uint32_t slot) SN_HOT;
+/* All threads that are sampled get timers of their own again; why goes into the segment. */
+void sn_slots_use_timers(struct sn_live_state *live, uint32_t why) SN_HOT;
+/* All timers and events whose thread has none (any more) begin anew: after an exec that failed. */
+void sn_slots_restart(const struct sn_live_state *live) SN_HOT;
+/*
+ * Slot + 1 of the calling thread, 0 while it is not known.  A thread made by a raw clone() may share its creator's:
+ * who goes by it compares it with what siginfo says, or with the thread's id.
+ */
+extern __thread uint32_t sn_own_slot __attribute__((tls_model("initial-exec")));
+
+/* perf.c */
+
+/* A perf event for the thread in the slot.  0; -ENOSPC: no room to keep it; or why the kernel refused. */
+int sn_perf_open(const struct sn_live_state *live, uint32_t slot) SN_HOT;
+/* It ends, if there is one. */
+void sn_perf_close(uint32_t slot) SN_HOT;
+
+/* itimer.c */
+
+/* Arm ITIMER_PROF.  False: it is the program's, or refused. */
+bool sn_itimer_start(const struct sn_live_state *live) SN_HOT;
+void sn_itimer_stop(void) SN_HOT;
+/* The slot of the calling thread, or SN_NO_SLOT: the signal does not say. */
+uint32_t sn_itimer_slot(const struct sn_live_state *live) SN_HOT;
+
 /* wish.c */
 
 /* Do what the collector asked for (arm a thread that bypassed pthread_create, drop a dead one's timer). */
@@ -69,6 +99,8 @@ void sn_slot_follow(const struct sn_live_state *live, uint32_t slot, bool on) SN
 
 /* One expiry of the slot's timer: credit, thin, and push a record of the stack at uc. */
 void sn_cpu_tick(const struct sn_live_state *live, uint32_t slot, int overrun, const ucontext_t *uc) SN_HOT;
+/* One period of its perf event.  False: the handler takes so long that the thread hardly gets on. */
+bool sn_cpu_period(const struct sn_live_state *live, uint32_t slot, const ucontext_t *uc) SN_HOT;
 
 /* The last record of a thread, pushed by itself after its timer is gone. */
 void sn_cpu_thread_exit(const struct sn_segment *s, uint32_t slot) SN_HOT;

@@ -15,12 +15,16 @@
 /* What sampling needs, private to the process: nobody can change it under the handler. */
 struct sn_live_state {
 	struct sn_segment segment;
-	struct sn_segment_options options;
+	struct sn_segment_options options;	/* drive changes when it gives way to the timer */
 };
 
 struct sn_live_page {
 	struct sn_live_state *state;	/* NULL: not sampling */
 	uint32_t inside;		/* 1: the collector inside was started by this very process */
+	uint32_t perf_open;		/* 1: threads may begin perf events */
+	uint32_t had_perf;		/* 1: there may have been some; stays */
+	uint32_t itimer_on;		/* 1: ITIMER_PROF is ours */
+	void *perf_page[SN_SLOTS_MAX];	/* mapping that holds the perf event of a slot's thread, or NULL */
 };
 
 /* Points to a static page of zeros until sn_control_start() has mapped the real one. */

@@ -70,6 +70,8 @@ sn_slot_claim(const struct sn_segment *s)
 	sl->stack_lo = sl->stack_hi = 0;
 	sl->is_main = 0;
 	sl->tid = 0;
+	sl->drive = SN_BY_TIMER;
+	sl->slow_rounds = 0;
 	SN_STORE_RELEASE(&sl->state, SN_SLOT_CLAIMED);
 	return first - 1;
 }
@@ -93,6 +95,13 @@ drop_timer(struct sn_slot *sl)
 	if (sl->timer_id >= 0)
 		(void)sn_syscall1(SYS_timer_delete, sl->timer_id);
 	sl->timer_id = -1;
+}
+
+static void
+drop_all(const struct sn_segment *s, uint32_t slot)
+{
+	drop_timer(&s->slots[slot]);
+	sn_perf_close(slot);
 }
 
 /* Its timer, at this interval from now on; made if there is none.  0 or -errno, and there is none then. */
@@ -132,11 +141,15 @@ start_timer(const struct sn_live_state *live, uint32_t slot)
 	const struct sn_segment *s = &live->segment;
 	struct sn_slot *sl = &s->slots[slot];
 	uint32_t arming = SN_SLOT_ARMING;
-	/* 1 ns: the first tick on which the thread runs already counts, or short threads vanish */
-	long err = set_timer(live, slot, 1, live->options.tick_ns);
+	long err = 0;
 
+	if (live->options.drive == SN_DRIVE_ITIMER)
+		drop_timer(sl);		/* that which only looks at a word; the process has one for all */
+	else
+		/* 1 ns: the first tick on which the thread runs already counts, or short threads vanish */
+		err = set_timer(live, slot, 1, live->options.tick_ns);
 	if (!SN_CAS_ACQ_REL(&sl->state, &arming, err < 0 ? SN_SLOT_UNARMED : SN_SLOT_ARMED)) {
-		drop_timer(sl);
+		drop_all(s, slot);
 		sn_slot_release(s, slot);	/* its thread has left meanwhile */
 	} else if (err < 0) {
 		(void)SN_ADD_RELAXED(&s->shared->timers_refused, 1);
@@ -173,12 +186,15 @@ stop_timer(const struct sn_live_state *live, uint32_t slot)
 	struct sn_slot *sl = &live->segment.slots[slot];
 	uint32_t disarming = SN_SLOT_DISARMING;
 
+	sn_perf_close(slot);
+	if (SN_LOAD_RELAXED(&sl->drive) != SN_BY_TIMER_ONLY)
+		SN_STORE_RELAXED(&sl->drive, SN_BY_TIMER);
 	if (live->options.watch)
 		(void)set_timer(live, slot, WATCH_NS, WATCH_NS);	/* refused: it will not be sampled */
 	else
 		drop_timer(sl);
 	if (!SN_CAS_ACQ_REL(&sl->state, &disarming, SN_SLOT_IDLE)) {
-		drop_timer(sl);
+		drop_all(&live->segment, slot);
 		sn_slot_release(&live->segment, slot);
 	}
 }
@@ -197,6 +213,89 @@ sn_slot_follow(const struct sn_live_state *live, uint32_t slot, bool on)
 		stop_timer(live, slot);
 }
 
+/* Another thread may have switched sampling meanwhile, and have let this slot alone. */
+static void
+look_again(const struct sn_live_state *live, uint32_t slot, bool on)
+{
+	SN_FENCE();		/* who obeys the word at this moment sees our state, or we its word */
+	if ((SN_LOAD_ACQUIRE(&live->segment.wishes->sampling) != 0) != on)
+		sn_slot_follow(live, slot, !on);
+}
+
+/* The slot is ARMING, and ours.  The event is there before the timer goes: a process that dies here loses nothing. */
+static void
+change_to_perf(const struct sn_live_state *live, uint32_t slot)
+{
+	struct sn_slot *sl = &live->segment.slots[slot];
+	struct sn_segment_shared *sh = live->segment.shared;
+	int err = sn_perf_open(live, slot);
+
+	if (err == 0) {
+		drop_timer(sl);
+		return;
+	}
+	SN_STORE_RELAXED(&sl->drive, SN_BY_TIMER_ONLY);
+	if (err == -EMFILE || err == -ENFILE || err == -ENOMEM || err == -ENOSPC) {
+		(void)SN_ADD_RELAXED(&sh->perf_refused, 1);	/* this thread only: a limit */
+		return;
+	}
+	SN_STORE_RELEASE(&sn_live_page->perf_open, 0u);
+	SN_STORE_RELAXED(&sh->perf_errno, -err);
+	SN_STORE_RELEASE(&sh->drive_why, (uint32_t)SN_WHY_REFUSED);
+}
+
+void
+sn_slot_use_perf(const struct sn_live_state *live, uint32_t slot)
+{
+	struct sn_slot *sl = &live->segment.slots[slot];
+	uint32_t armed = SN_SLOT_ARMED, arming = SN_SLOT_ARMING;
+
+	if (sn_own_slot == 0)
+		sn_own_slot = slot + 1;
+	if (SN_LOAD_ACQUIRE(&sn_live_page->perf_open) == 0 || sn_own_slot != slot + 1 ||
+	    SN_LOAD_RELAXED(&sl->drive) != SN_BY_TIMER || !SN_CAS_ACQ_REL(&sl->state, &armed, SN_SLOT_ARMING))
+		return;
+	change_to_perf(live, slot);
+	/* Nobody else ends the slot of a thread that runs. */
+	(void)SN_CAS_ACQ_REL(&sl->state, &arming, SN_SLOT_ARMED);
+	SN_FENCE();		/* who closes all events sees ours, or we its word */
+	if (SN_LOAD_ACQUIRE(&sn_live_page->perf_open) == 0)
+		sn_perf_close(slot);
+	look_again(live, slot, true);
+}
+
+void
+sn_slots_restart(const struct sn_live_state *live)
+{
+	const struct sn_segment *s = &live->segment;
+
+	for (uint32_t i = 0; i < s->nslots && SN_LOAD_RELAXED(&s->slots[i].uses) != 0; i++) {
+		struct sn_slot *sl = &s->slots[i];
+		uint32_t armed = SN_SLOT_ARMED;
+
+		if (sl->timer_id >= 0 || !SN_CAS_ACQ_REL(&sl->state, &armed, SN_SLOT_ARMING))
+			continue;
+		sn_perf_close(i);
+		SN_STORE_RELAXED(&sl->drive, live->options.drive == SN_DRIVE_PERF ? SN_BY_TIMER : SN_BY_TIMER_ONLY);
+		(void)start_timer(live, i);		/* refused: counted there */
+		look_again(live, i, true);
+	}
+}
+
+void
+sn_slots_use_timers(struct sn_live_state *live, uint32_t why)
+{
+	uint32_t none = SN_WHY_NONE;
+
+	if (live->options.drive == SN_DRIVE_TIMER)
+		return;
+	(void)SN_CAS_ACQ_REL(&live->segment.shared->drive_why, &none, why);
+	SN_STORE_RELEASE(&sn_live_page->perf_open, 0u);
+	SN_STORE_RELEASE(&live->options.drive, (uint32_t)SN_DRIVE_TIMER);
+	SN_FENCE();
+	sn_slots_restart(live);
+}
+
 int
 sn_slot_begin(const struct sn_live_state *live, uint32_t slot, pid_t tid)
 {
@@ -211,9 +310,7 @@ sn_slot_begin(const struct sn_live_state *live, uint32_t slot, pid_t tid)
 		SN_STORE_RELEASE(&s->slots[slot].state, SN_SLOT_DISARMING);
 		stop_timer(live, slot);
 	}
-	SN_FENCE();		/* who obeys the word at this moment sees our state, or we its word */
-	if ((SN_LOAD_ACQUIRE(&s->wishes->sampling) != 0) != on)
-		sn_slot_follow(live, slot, !on);
+	look_again(live, slot, on);
 	return err;
 }
 
@@ -268,7 +365,7 @@ sn_slot_leave(const struct sn_segment *s, uint32_t slot)
 	if (busy)
 		return;
 	if (state == SN_SLOT_ARMED || state == SN_SLOT_IDLE)
-		drop_timer(sl);
+		drop_all(s, slot);
 	if (!told)
 		sn_cpu_thread_exit(s, slot);
 	sn_slot_release(s, slot);

@@ -30,6 +30,7 @@ drop_dead(const struct sn_segment *s, uint32_t slot)
 		return;
 	if (sl->timer_id >= 0)
 		(void)sn_syscall1(SYS_timer_delete, sl->timer_id);
+	sn_perf_close(slot);
 	sn_slot_release(s, slot);
 }
 
@@ -57,6 +58,10 @@ sn_sampling_obey(const struct sn_live_state *live)
 		SN_FENCE();
 		for (uint32_t i = 0; i < s->nslots && SN_LOAD_RELAXED(&s->slots[i].uses) != 0; i++)
 			sn_slot_follow(live, i, word != 0);
+		if (live->options.drive == SN_DRIVE_ITIMER && word != 0)
+			(void)sn_itimer_start(live);
+		else
+			sn_itimer_stop();
 		SN_STORE_RELEASE(&s->shared->sampling_obeyed, word);
 		SN_FENCE();
 		now = SN_LOAD_ACQUIRE(&s->wishes->sampling);

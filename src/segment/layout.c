@@ -37,6 +37,22 @@ sn_segment_size(uint32_t nslots, uint32_t ring_bytes)
 	return offsets_of(nslots, ring_bytes).end;
 }
 
+/* Perf pays where a rate is asked for that ticks cannot give. */
+static uint32_t
+choose_drive(const struct sn_options *o)
+{
+	switch (o->engine) {
+	case SN_ENGINE_PERF:
+		return SN_DRIVE_PERF;
+	case SN_ENGINE_ITIMER:
+		return SN_DRIVE_ITIMER;
+	case SN_ENGINE_AUTO:
+		return (uint64_t)o->hz * sn_clock_tick_ns() > SN_NS_PER_SEC ? SN_DRIVE_PERF : SN_DRIVE_TIMER;
+	default:
+		return SN_DRIVE_TIMER;
+	}
+}
+
 void
 sn_segment_options_from(struct sn_segment_options *so, const struct sn_options *o)
 {
@@ -48,6 +64,8 @@ sn_segment_options_from(struct sn_segment_options *so, const struct sn_options *
 		.depth = (uint32_t)o->depth,
 		.copy_stack = o->unwind != SN_UNWIND_FP,
 		.idle = o->mode == SN_MODE_IDLE || o->kinds == 0,
+		.drive = choose_drive(o),
+		.drive_is_auto = o->engine == SN_ENGINE_AUTO,
 	};
 }
 

@@ -23,7 +23,7 @@
 #include "base/options.h"
 
 #define SN_SEGMENT_MAGIC	0x31656e646e6f7373ull	/* "ssndnde1": any one number will do */
-#define SN_SEGMENT_VERSION	2u
+#define SN_SEGMENT_VERSION	3u
 #define SN_PAGE			4096u
 
 #define SN_SLOTS_DEFAULT	1024u
@@ -38,6 +38,22 @@
 #define SN_WISHES		16u
 #define SN_NO_SLOT		UINT32_MAX
 
+/* What drives the sampling. */
+enum sn_drive { SN_DRIVE_TIMER, SN_DRIVE_PERF, SN_DRIVE_ITIMER };
+
+/* Why it is the timer although another one was asked for or would be better. */
+enum sn_drive_why {
+	SN_WHY_NONE,
+	SN_WHY_REFUSED,			/* the kernel does not let us: perf_errno */
+	SN_WHY_SECCOMP,			/* a filter may end the process for trying */
+	SN_WHY_SIGNAL,			/* needs SIGPROF */
+	SN_WHY_SEALED,			/* the program installed a seccomp filter */
+	SN_WHY_SWITCHES,		/* the program switches context too often: each costs */
+	SN_WHY_KERNEL,			/* too much of its time is in the kernel, where the engine sees nothing */
+	SN_WHY_SLOW,			/* the handler took most of a period */
+	SN_WHY_OWN_ITIMER,		/* the program wants ITIMER_PROF for itself */
+};
+
 /* What sampling the program was asked for; the collector writes it before the hand-over. */
 struct sn_segment_options {
 	uint64_t period_ns;		/* 1e9 / hz */
@@ -48,6 +64,8 @@ struct sn_segment_options {
 	uint32_t copy_stack;		/* 1: records carry registers and stack; 0: frame pointers */
 	uint32_t idle;			/* 1: arm nothing until the word `sampling` says so */
 	uint32_t watch;			/* 1: a thread that is not sampled keeps a slow timer, to see that word */
+	uint32_t drive;			/* enum sn_drive */
+	uint32_t drive_is_auto;		/* nobody named it: it gives way where it costs too much */
 };
 
 struct sn_segment_header {
@@ -83,6 +101,9 @@ struct sn_segment_shared {
 	uint32_t ended;			/* an exit hook ran */
 	uint64_t cpu_at_exit_ns;	/* CPU clock of the process in that hook */
 	uint32_t sampling_obeyed;	/* the word `sampling` as the program last made it true (release) */
+	uint32_t drive_why;		/* enum sn_drive_why */
+	int32_t perf_errno;		/* of SN_WHY_REFUSED */
+	uint32_t perf_refused;		/* threads that stayed with a timer: no memory, no descriptor */
 	uint32_t reserved;
 };
 
@@ -99,6 +120,8 @@ struct sn_segment_wishes {
 	uint32_t posted;		/* sequence of the newest wish (release) */
 	uint32_t sampling;		/* 1: threads that have a slot are to be armed; 0: none (release) */
 	uint64_t wish[SN_WISHES];	/* op << 32 | tid, at sequence % SN_WISHES; taken by swapping in 0 */
+	uint32_t drive_why;		/* enum sn_drive_why: not NONE, all threads go back to timers (release) */
+	uint32_t pad;
 };
 
 /*
@@ -114,6 +137,14 @@ enum sn_slot_state {
 	SN_SLOT_ARMING,			/* somebody is making its timer */
 	SN_SLOT_DISARMING,		/* … is deleting it */
 	SN_SLOT_LEFT,			/* … and finds its thread gone when that is done */
+};
+
+/* What drives the sampling of the thread in a slot. */
+enum sn_slot_drive {
+	SN_BY_TIMER,			/* … of its own, or the process's ITIMER_PROF */
+	SN_BY_PERF,			/* a perf event that sees the kernel too */
+	SN_BY_PERF_USER,		/* … that does not */
+	SN_BY_TIMER_ONLY,		/* perf was refused, or too slow */
 };
 
 /*
@@ -138,7 +169,9 @@ struct sn_slot {
 	uint64_t lost_weight;
 	uint64_t resv;			/* ring position reserved up to, in bytes since the segment began */
 	uint64_t pushed_weight;		/* since the segment began: samples that found room */
-	uint64_t pad0;		/* keeps head on a cache line that the handler only reads */
+	uint32_t drive;			/* enum sn_slot_drive */
+	uint32_t slow_rounds;		/* handlers in a row that took too long */
+	/* from here on a cache line that the handler only reads */
 	uint64_t head;			/* consumed up to; the collector's */
 	uint64_t pad1[7];
 };

@@ -28,6 +28,7 @@ sn_thread_attach(const struct sn_live_state *live, uint32_t slot, uint64_t start
 	sl->stack_lo = lo;
 	sl->stack_hi = hi;
 	sl->is_main = is_main;
+	sn_own_slot = slot + 1;
 	let_signal_through(live->options.signal);
 	(void)sn_slot_begin(live, slot, (pid_t)sn_syscall0(SYS_gettid));	/* refused: counted there */
 }
@@ -35,5 +36,6 @@ sn_thread_attach(const struct sn_live_state *live, uint32_t slot, uint64_t start
 void
 sn_thread_detach(const struct sn_live_state *live, uint32_t slot)
 {
+	sn_own_slot = 0;		/* first: a signal on its way finds nothing */
 	sn_slot_leave(&live->segment, slot);
 }

@@ -24,6 +24,26 @@ void sn_thread_attach(const struct sn_live_state *live, uint32_t slot, uint64_t 
 /* The calling thread ends: its timer goes, its last record is pushed, its slot is free again. */
 void sn_thread_detach(const struct sn_live_state *live, uint32_t slot);
 
+/* engine.c */
+
+/* What drives the sampling from here on: perf and itimer give way to the timer where they cannot be. */
+void sn_engine_begin(struct sn_live_state *live);
+/* Is ITIMER_PROF ours? */
+bool sn_engine_takes_itimer(void);
+/* Timers again, for this reason (enum sn_drive_why); ITIMER_PROF is free then. */
+void sn_engine_give_way(struct sn_live_state *live, uint32_t why);
+
+/*
+ * The process is about to exec: no event and no timer of ours may send a signal any more, for it would end the new
+ * image.  By the thread that execs, in the process itself.  exec_failed goes back to what was.
+ */
+struct sn_engine_pause {
+	uint32_t drive;
+	uint64_t mask;
+};
+void sn_engine_before_exec(struct sn_live_state *live, struct sn_engine_pause *pause);
+void sn_engine_exec_failed(struct sn_live_state *live, const struct sn_engine_pause *pause);
+
 /* threads.c */
 
 /*
