@@ -52,6 +52,13 @@ sn_process_judge_perf(struct sn_process *p)
 		SN_STORE_RELEASE(&w->drive_why, (uint32_t)why);
 }
 
+bool
+sn_process_uses_perf(const struct sn_process *p)
+{
+	return p->has_segment && p->seg.header->options.drive == SN_DRIVE_PERF && p->sampling &&
+	    SN_LOAD_RELAXED(&p->seg.shared->drive_why) == SN_WHY_NONE;
+}
+
 static bool
 has_perf(const struct sn_process *p, uint32_t drive)
 {

@@ -314,6 +314,8 @@ struct sn_thread_view *sn_process_view(struct sn_process *p, uint32_t slot);
 void sn_process_perf_cost(struct sn_process *p, uint64_t cpu_ns, uint64_t switches, int64_t unseen_ns);
 /* Is perf still worth it?  Once a scan; if not, the program goes back to timers. */
 void sn_process_judge_perf(struct sn_process *p);
+/* May its threads have perf events now? */
+bool sn_process_uses_perf(const struct sn_process *p);
 /* The engine in force, by name; *why (may be NULL): a line about it. */
 const char *sn_process_engine(const struct sn_process *p, char why[200]);
 

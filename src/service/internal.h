@@ -109,6 +109,7 @@ int sn_welcome_open(struct sn_service *s);
 
 /* service.c */
 void sn_service_tick(struct sn_service *s);	/* drain, scan, expire */
+void sn_service_joined(struct sn_service *s);	/* a process has its segment: the next tick may be due earlier */
 void sn_service_nudged(struct sn_service *s);	/* the program has changed host->stop */
 bool sn_service_must_stop(const struct sn_service *s);	/* … to something else than to run; inside only */
 

@@ -34,6 +34,7 @@
 #define LAST_ANSWERS_NS	(5 * SN_NS_PER_SEC)	/* for clients that take a profile of a program that has ended */
 #define RECORDS_A_TICK	2000			/* then others have their turn */
 #define QUARTER		64			/* fill level, of 256 */
+#define PERIODS_A_TICK	64			/* of perf events: their largest records fill half a ring */
 
 /* All profiles are written, or only programs that outlive the command are left. */
 static bool
@@ -98,6 +99,22 @@ listen_tcp(struct sn_service *s, char why[SN_WHY_MAX])
 	return 0;
 }
 
+/* A thread with a perf event may begin to run at any moment, and fill its ring much faster than ticks can. */
+static uint64_t
+longest_tick(const struct sn_service *s)
+{
+	uint64_t ns = TICK_NS;
+
+	for (const struct sn_guest *g = s->guests; g != NULL; g = g->next) {
+		const struct sn_process *p = g->process;
+		uint64_t most = p->profile.period_ns * PERIODS_A_TICK;
+
+		if (most < ns && sn_process_uses_perf(p))
+			ns = most > TICK_MIN_NS ? most : TICK_MIN_NS;
+	}
+	return ns;
+}
+
 void
 sn_service_tick(struct sn_service *s)
 {
@@ -134,7 +151,7 @@ sn_service_tick(struct sn_service *s)
 	else if (fullest >= QUARTER)
 		set_tick(s, s->tick_ns / 2 > TICK_MIN_NS ? s->tick_ns / 2 : TICK_MIN_NS);
 	else
-		set_tick(s, TICK_NS);
+		set_tick(s, longest_tick(s));
 }
 
 bool
@@ -159,6 +176,15 @@ void
 sn_service_nudged(struct sn_service *s)
 {
 	set_tick(s, 0);
+}
+
+void
+sn_service_joined(struct sn_service *s)
+{
+	uint64_t most = longest_tick(s);
+
+	if (s->tick_ns > most)
+		set_tick(s, most);
 }
 
 /* The command is a zombie now: its last clock first, then it is waited for. */

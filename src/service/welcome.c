@@ -130,6 +130,7 @@ join(struct sn_service *s, const struct sn_hello *hello, const struct ucred *pee
 	if (err == 0) {
 		sn_guest_note_program(g, parent);
 		(void)sn_guest_has_execed(g);		/* so that the next image is seen to be another */
+		sn_service_joined(s);
 	}
 	return err;
 }
