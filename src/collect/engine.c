@@ -14,8 +14,7 @@
 
 #define JUDGED_NS	200000000ull	/* of CPU time: long enough for a figure, short enough to do no harm */
 #define UNSEEN_ROUNDS	3		/* one figure may be unsharp: clock and samples are not read at one moment */
-#define SWITCH_NS	5000		/* what a context switch costs with a perf event; reference: measured on VMs */
-#define SWITCH_PERCENT	1
+#define SWITCHES_NS	50000000ull	/* … and for switches, of which there are many */
 #define UNSEEN_PERCENT	2
 
 void
@@ -26,11 +25,17 @@ sn_process_perf_cost(struct sn_process *p, uint64_t cpu_ns, uint64_t switches, i
 	p->perf_cost.unseen_ns = sn_sum(p->perf_cost.unseen_ns, unseen_ns);
 }
 
+static bool
+switches_too_often(const struct sn_perf_cost *c)
+{
+	return c->cpu_ns >= SWITCHES_NS && c->switches > c->cpu_ns / SN_PERF_SWITCH_NS;
+}
+
 static enum sn_drive_why
 judge(struct sn_perf_cost *c)
 {
-	if (c->switches > c->cpu_ns / 100 * SWITCH_PERCENT / SWITCH_NS)
-		return SN_WHY_SWITCHES;
+	if (c->cpu_ns < JUDGED_NS)
+		return SN_WHY_NONE;
 	if (c->unseen_ns > (int64_t)(c->cpu_ns / 100 * UNSEEN_PERCENT))
 		c->rounds++;
 	else
@@ -42,12 +47,10 @@ void
 sn_process_judge_perf(struct sn_process *p)
 {
 	struct sn_segment_wishes *w = p->seg.wishes;
-	enum sn_drive_why why;
+	enum sn_drive_why why = switches_too_often(&p->perf_cost) ? SN_WHY_SWITCHES : judge(&p->perf_cost);
 
-	if (p->perf_cost.cpu_ns < JUDGED_NS)
-		return;
-	why = judge(&p->perf_cost);
-	p->perf_cost = (struct sn_perf_cost){ .rounds = p->perf_cost.rounds };
+	if (why != SN_WHY_NONE || p->perf_cost.cpu_ns >= JUDGED_NS)
+		p->perf_cost = (struct sn_perf_cost){ .rounds = p->perf_cost.rounds };
 	if (why != SN_WHY_NONE && p->seg.header->options.drive_is_auto)
 		SN_STORE_RELEASE(&w->drive_why, (uint32_t)why);
 }
@@ -68,42 +71,27 @@ has_perf(const struct sn_process *p, uint32_t drive)
 	return false;
 }
 
+static const char *const reasons[] = {
+	[SN_WHY_REFUSED] = "because the kernel refuses perf events (perf_event_paranoid, or a container)",
+	[SN_WHY_SECCOMP] = "because a seccomp filter might end the program for trying perf; --engine perf tries",
+	[SN_WHY_SIGNAL] = "because the other engines need SIGPROF",
+	[SN_WHY_SEALED] = "since the program installed a seccomp filter",
+	[SN_WHY_SWITCHES] = "since perf would cost more than 1 % at context switches; --engine perf keeps it",
+	[SN_WHY_KERNEL] = "since perf did not see 2 % of the CPU time, in the kernel; --engine perf keeps it",
+	[SN_WHY_SLOW] = "since a sample took half of the period that was asked for",
+	[SN_WHY_OWN_ITIMER] = "because the program uses ITIMER_PROF",
+};
+
 static void
-explain(const struct sn_process *p, enum sn_drive_why why, char text[200])
+explain(const struct sn_process *p, char text[200])
 {
+	uint32_t why = SN_LOAD_RELAXED(&p->seg.shared->drive_why);
 	int err = SN_LOAD_RELAXED(&p->seg.shared->perf_errno);
 
-	switch (why) {
-	case SN_WHY_REFUSED:
-		(void)snprintf(text, 200, "timer, because the kernel refuses perf events: %s (perf_event_paranoid, or a container)",
-			strerror(err));
-		return;
-	case SN_WHY_SECCOMP:
-		(void)snprintf(text, 200, "timer, because a seccomp filter might end the program for trying perf; --engine perf tries");
-		return;
-	case SN_WHY_SIGNAL:
-		(void)snprintf(text, 200, "timer, because the other engines need SIGPROF");
-		return;
-	case SN_WHY_SEALED:
-		(void)snprintf(text, 200, "timer, since the program installed a seccomp filter");
-		return;
-	case SN_WHY_SWITCHES:
-		(void)snprintf(text, 200, "timer, since perf would cost more than %d %% at the program's context switches; "
-			"--engine perf keeps it", SWITCH_PERCENT);
-		return;
-	case SN_WHY_KERNEL:
-		(void)snprintf(text, 200, "timer, since perf did not see %d %% of the CPU time, in the kernel; --engine perf keeps it",
-			UNSEEN_PERCENT);
-		return;
-	case SN_WHY_SLOW:
-		(void)snprintf(text, 200, "timer, since a sample took half of the period that was asked for");
-		return;
-	case SN_WHY_OWN_ITIMER:
-		(void)snprintf(text, 200, "timer, because the program uses ITIMER_PROF");
-		return;
-	default:
-		text[0] = '\0';
-	}
+	text[0] = '\0';
+	if (why != SN_WHY_NONE && why < sizeof(reasons) / sizeof(reasons[0]))
+		(void)snprintf(text, 200, "timer, %s%s%s", reasons[why], why == SN_WHY_REFUSED ? ": " : "",
+			why == SN_WHY_REFUSED ? strerror(err) : "");
 }
 
 const char *
@@ -117,12 +105,18 @@ sn_process_engine(const struct sn_process *p, char why[200])
 		return p->engine != NULL ? p->engine : "timer";
 	}
 	o = &p->seg.header->options;
-	explain(p, SN_LOAD_RELAXED(&p->seg.shared->drive_why), why);
+	explain(p, why);
 	if (o->drive == SN_DRIVE_TIMER || *why != '\0')
 		return "timer";
 	if (o->drive == SN_DRIVE_ITIMER)
 		return "itimer";
-	(void)snprintf(why, 200, "perf events on each thread's CPU clock, once it has used up a tick%s",
+	if (SN_LOAD_RELAXED(&p->seg.shared->perf_begun) == 0) {
+		(void)snprintf(why, 200, "timer, since no thread used %u ms with less than a context switch in %u us; "
+			"--engine perf asks for less", SN_PERF_AFTER_NS / 1000000, SN_PERF_SWITCH_NS / 1000);
+		return "timer";
+	}
+	(void)snprintf(why, 200, "perf events on each thread's CPU clock, once it has used %s%s",
+		o->drive_is_auto ? "20 ms and seldom switches context" : "up a tick",
 		has_perf(p, SN_BY_PERF_USER) ? "; user time only, the rest is [kernel]" : "");
 	return "perf";
 }

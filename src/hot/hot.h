@@ -75,6 +75,8 @@ extern __thread uint32_t sn_own_slot __attribute__((tls_model("initial-exec")));
 
 /* A perf event for the thread in the slot.  0; -ENOSPC: no room to keep it; or why the kernel refused. */
 int sn_perf_open(const struct sn_live_state *live, uint32_t slot) SN_HOT;
+/* Is the calling thread one that a perf event costs little? */
+bool sn_perf_suits(void) SN_HOT;
 /* It ends, if there is one. */
 void sn_perf_close(uint32_t slot) SN_HOT;
 

@@ -13,8 +13,10 @@
 #include <linux/perf_event.h>
 #include <stddef.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #include "base/atomic.h"
+#include "base/clock.h"
 #include "base/syscall.h"
 #include "hot/hot.h"
 
@@ -63,6 +65,21 @@ is_forbidden(long err)
 	return err == -EACCES || err == -EPERM;
 }
 
+/*
+ * Nobody asked for perf by name: a thread that switches context often keeps its timer, which costs nothing there.
+ * What it did so far tells; the collector goes on watching those that get an event (collect/engine.c).
+ */
+bool
+sn_perf_suits(void)
+{
+	uint64_t cpu = sn_clock_ns(CLOCK_THREAD_CPUTIME_ID);
+	struct rusage u = { 0 };
+
+	if (cpu < SN_PERF_AFTER_NS || sn_syscall2(SYS_getrusage, RUSAGE_THREAD, &u) < 0)
+		return false;
+	return (uint64_t)(u.ru_nvcsw + u.ru_nivcsw) <= cpu / SN_PERF_SWITCH_NS;
+}
+
 int
 sn_perf_open(const struct sn_live_state *live, uint32_t slot)
 {
@@ -81,6 +98,7 @@ sn_perf_open(const struct sn_live_state *live, uint32_t slot)
 	if (err < 0)
 		return -ENOSPC;		/* perf_event_mlock_kb is used up, as a rule */
 	SN_STORE_RELAXED(&sl->drive, drive);
+	(void)SN_ADD_RELAXED(&live->segment.shared->perf_begun, 1);
 	return 0;
 }
 

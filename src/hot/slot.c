@@ -253,7 +253,11 @@ sn_slot_use_perf(const struct sn_live_state *live, uint32_t slot)
 	if (sn_own_slot == 0)
 		sn_own_slot = slot + 1;
 	if (SN_LOAD_ACQUIRE(&sn_live_page->perf_open) == 0 || sn_own_slot != slot + 1 ||
-	    SN_LOAD_RELAXED(&sl->drive) != SN_BY_TIMER || !SN_CAS_ACQ_REL(&sl->state, &armed, SN_SLOT_ARMING))
+	    SN_LOAD_RELAXED(&sl->drive) != SN_BY_TIMER)
+		return;
+	if (live->options.drive_is_auto && !sn_perf_suits())
+		return;
+	if (!SN_CAS_ACQ_REL(&sl->state, &armed, SN_SLOT_ARMING))
 		return;
 	change_to_perf(live, slot);
 	/* Nobody else ends the slot of a thread that runs. */

@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# A late signal ends the image after an exec: chains of 200 execs, each with samples on the way, come to their end
+# under every engine.
+# shellcheck source=lib.sh
+. "$(dirname "$0")/lib.sh"
+for engine in timer perf itimer; do
+	for round in 1 2; do
+		record_ok "$engine$round" --engine "$engine" --hz 10000 -- "$PROGRAMS/engines" execs 200 9000
+		at_least "$engine: samples" "$(profile number "$T/$engine$round.pb.gz" signals)" 100
+	done
+done
+near "CPU time of all images" "$(profile total "$T/timer1.pb.gz")" "$(awk '/^rusage/ { print $2 }' "$T/timer1.out")" 5
+near "CPU time of all images" "$(profile total "$T/perf1.pb.gz")" "$(awk '/^rusage/ { print $2 }' "$T/perf1.out")" 5
