@@ -482,6 +482,8 @@ sn_control_seal(bool all_threads)
 {
 	if (inside.sealed)
 		return;
+	if (sn_live() != NULL)		/* events and ITIMER_PROF need a system call before an exec, timers none */
+		sn_engine_give_way(sn_control_state(), SN_WHY_SEALED);
 	if (all_threads && sn_inside_runs()) {
 		sn_log(SN_LOG_FILE, "process %d installs a seccomp filter for all threads: not profiled any more",
 			(int)inside.pid);

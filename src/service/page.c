@@ -245,6 +245,8 @@ sn_page_status(struct sn_service *s, struct sn_guest *g, struct sn_buf *out)
 	uint64_t pid = p->has_segment ? p->seg.shared->pid_inside : (uint64_t)p->pid;
 	uint64_t tick_hz = SN_NS_PER_SEC / sn_clock_tick_ns();
 	uint64_t hz = (uint64_t)s->options.hz;
+	char why[200];
+	const char *engine = sn_process_engine(p, why);
 	struct figures f;
 
 	get_figures(s, g, &f);
@@ -253,7 +255,10 @@ sn_page_status(struct sn_service *s, struct sn_guest *g, struct sn_buf *out)
 	sn_status_put(out, SN_STATUS_kinds, "%s", s->options.kinds & SN_KIND_CPU ? "cpu" : "none");
 	sn_status_put(out, SN_STATUS_mode, "%s", sn_process_is_sampling(p) ? "on" : "idle");
 	sn_status_put(out, SN_STATUS_hz, "%llu", (unsigned long long)hz);
-	sn_status_put(out, SN_STATUS_hz_effective, "%llu", (unsigned long long)(hz < tick_hz ? hz : tick_hz));
+	if (hz > tick_hz && strcmp(engine, "perf") != 0)
+		hz = tick_hz;
+	sn_status_put(out, SN_STATUS_hz_effective, "%llu", (unsigned long long)hz);
+	sn_status_put(out, SN_STATUS_engine, "%s", engine);
 	sn_status_put(out, SN_STATUS_samples, "%llu", (unsigned long long)p->count.samples);
 	sn_status_put(out, SN_STATUS_lost, "%llu", (unsigned long long)p->count.lost);
 	sn_status_put(out, SN_STATUS_memory_bytes, "%zu", f.bytes);

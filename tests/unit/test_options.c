@@ -93,7 +93,7 @@ START_TEST(read_wrong_choice_is_refused_with_the_choices)
 	ck_refused("SONDE=on idle", "SONDE=on idle", "one of: on idle off");
 	ck_refused("SONDE=ON", "SONDE=ON", "on idle off");
 	ck_refused("SONDE=of", "SONDE=of", "on idle off");
-	ck_refused("SONDE_ENGINE=perf", "SONDE_ENGINE=perf", "auto timer");
+	ck_refused("SONDE_ENGINE=clock", "SONDE_ENGINE=clock", "auto timer perf itimer");
 	ck_assert_int_eq(options.mode, SN_MODE_ON);
 }
 END_TEST

@@ -435,6 +435,89 @@ START_TEST(sums_are_the_same_however_often_a_thread_is_looked_at)
 }
 END_TEST
 
+START_TEST(unseen_time_is_the_kernels_while_a_thread_has_an_event_that_does_not_see_it)
+{
+	struct sn_thread_view v = { .tid = 900002, .start_fn = 0x2000 };
+	struct sn_group *g;
+
+	sn_process_account(p, &v, 10 * MS, 4 * MS);	/* a timer: 6 ms not sampled */
+	v.drive = SN_BY_PERF_USER;
+	sn_process_account(p, &v, 110 * MS, 54 * MS);	/* 50 ms that it did not see */
+	v.drive = SN_BY_PERF;
+	sn_process_close_thread(p, &v, 210 * MS, 151 * MS);
+	g = &p->profile.groups[sn_profile_group(&p->profile, 0x2000, false)];
+	ck_assert_int_eq(g->residual_ns, 59 * MS);
+	ck_assert_int_eq(g->kernel_ns, 50 * MS);
+}
+END_TEST
+
+static uint32_t
+judged(uint64_t cpu_ms, uint64_t switches, int64_t unseen_ms)
+{
+	sn_process_perf_cost(p, cpu_ms * MS, switches, unseen_ms * (int64_t)MS);
+	sn_process_judge_perf(p);
+	return p->seg.wishes->drive_why;
+}
+
+static void
+begin_with_engine(int64_t engine)
+{
+	sn_process_free(p);
+	options.engine = engine;
+	options.hz = 10000;
+	p = sn_process_new(getpid(), &options, &images);
+	ck_assert_ptr_nonnull(p);
+	ck_assert_int_eq(sn_process_begin_image(p, &options, 8, NULL), 0);
+}
+
+START_TEST(perf_gives_way_when_context_switches_cost_a_percent)
+{
+	begin_with_engine(SN_ENGINE_AUTO);
+	ck_assert_uint_eq(judged(300, 590, 0), SN_WHY_NONE);
+	ck_assert_uint_eq(judged(20, 1000, 0), SN_WHY_NONE);	/* too short to tell */
+	ck_assert_uint_eq(judged(300, 10, 0), SN_WHY_SWITCHES);
+}
+END_TEST
+
+START_TEST(perf_gives_way_when_it_misses_kernel_time_again_and_again)
+{
+	begin_with_engine(SN_ENGINE_AUTO);
+	for (int i = 0; i < 5; i++) {
+		ck_assert_uint_eq(judged(250, 0, 6), SN_WHY_NONE);
+		ck_assert_uint_eq(judged(250, 0, 6), SN_WHY_NONE);
+		ck_assert_uint_eq(judged(250, 0, 4), SN_WHY_NONE);
+	}
+	ck_assert_uint_eq(judged(250, 0, 6), SN_WHY_NONE);
+	ck_assert_uint_eq(judged(250, 0, 6), SN_WHY_NONE);
+	ck_assert_uint_eq(judged(250, 0, 6), SN_WHY_KERNEL);
+}
+END_TEST
+
+START_TEST(perf_stays_where_it_was_asked_for_by_name)
+{
+	begin_with_engine(SN_ENGINE_PERF);
+	ck_assert_uint_eq(judged(1000, 1000000, 900), SN_WHY_NONE);
+}
+END_TEST
+
+START_TEST(profile_says_why_it_was_the_timer)
+{
+	char why[200];
+
+	begin_with_engine(SN_ENGINE_AUTO);
+	ck_assert_str_eq(sn_process_engine(p, why), "timer");
+	ck_assert_ptr_nonnull(strstr(why, "no thread used 20 ms"));
+	p->seg.shared->perf_begun = 1;
+	ck_assert_str_eq(sn_process_engine(p, why), "perf");
+	p->seg.shared->perf_errno = EACCES;
+	p->seg.shared->drive_why = SN_WHY_REFUSED;
+	ck_assert_str_eq(sn_process_engine(p, why), "timer");
+	ck_assert_ptr_nonnull(strstr(why, strerror(EACCES)));
+	p->seg.shared->drive_why = 4711;	/* hostile */
+	(void)sn_process_engine(p, why);
+}
+END_TEST
+
 int
 main(void)
 {
@@ -460,6 +543,11 @@ main(void)
 	tcase_add_test(tc, inside_the_program_is_asked_directly);
 	tcase_add_test(tc, cpu_time_of_our_thread_inside_is_not_the_programs);
 	tcase_add_test(tc, sums_are_the_same_however_often_a_thread_is_looked_at);
+	tcase_add_test(tc, unseen_time_is_the_kernels_while_a_thread_has_an_event_that_does_not_see_it);
+	tcase_add_test(tc, perf_gives_way_when_context_switches_cost_a_percent);
+	tcase_add_test(tc, perf_gives_way_when_it_misses_kernel_time_again_and_again);
+	tcase_add_test(tc, perf_stays_where_it_was_asked_for_by_name);
+	tcase_add_test(tc, profile_says_why_it_was_the_timer);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

@@ -145,6 +145,23 @@ START_TEST(settle_blocked_part_is_named_apart)
 }
 END_TEST
 
+START_TEST(settle_part_that_perf_events_did_not_see_is_kernel_time)
+{
+	uint32_t g = new_group(0, 10 * PERIOD), all = new_group(1, 5 * PERIOD);
+
+	profile.groups[g].kernel_ns = 7 * PERIOD + PERIOD / 2;
+	profile.groups[g].blocked_ns = PERIOD;
+	profile.groups[all].kernel_ns = 50 * PERIOD;
+	profile.groups[all].blocked_ns = 2 * PERIOD;
+	ck_assert_int_eq(sn_profile_settle(&profile, 0), 0);
+	ck_assert_uint_eq(count_of(unseen(g, SN_PSEUDO_KERNEL)), 7);
+	ck_assert_uint_eq(count_of(unseen(g, SN_PSEUDO_SIGNAL_BLOCKED)), 1);
+	ck_assert_uint_eq(count_of(unseen(g, SN_PSEUDO_NOT_SAMPLED)), 2);
+	ck_assert_uint_eq(count_of(unseen(all, SN_PSEUDO_KERNEL)), 3);
+	ck_assert_ptr_null(unseen(all, SN_PSEUDO_NOT_SAMPLED));
+}
+END_TEST
+
 START_TEST(settle_remainders_of_groups_add_up_to_a_period)
 {
 	(void)new_group(1, PERIOD / 2);
@@ -403,6 +420,7 @@ settle_suite(void)
 	tcase_add_test(t, settle_without_root_stack_names_the_start_function_alone);
 	tcase_add_test(t, settle_without_known_start_function_is_the_pseudo_frame_alone);
 	tcase_add_test(t, settle_blocked_part_is_named_apart);
+	tcase_add_test(t, settle_part_that_perf_events_did_not_see_is_kernel_time);
 	tcase_add_test(t, settle_remainders_of_groups_add_up_to_a_period);
 	tcase_add_test(t, settle_less_than_a_period_in_all_adds_nothing);
 	tcase_add_test(t, settle_excess_scales_the_rows_of_its_group_only);
