@@ -253,7 +253,7 @@ sn_page_status(struct sn_service *s, struct sn_guest *g, struct sn_buf *out)
 	sn_status_put(out, SN_STATUS_pid, "%llu", (unsigned long long)pid);
 	sn_status_put(out, SN_STATUS_program, "%s", base_name(p));
 	sn_status_put(out, SN_STATUS_kinds, "%s", s->options.kinds & SN_KIND_CPU ? "cpu" : "none");
-	sn_status_put(out, SN_STATUS_mode, "%s", sn_process_is_sampling(p) ? "on" : "idle");
+	sn_status_put(out, SN_STATUS_mode, "%s", p->sampling ? "on" : "idle");
 	sn_status_put(out, SN_STATUS_hz, "%llu", (unsigned long long)hz);
 	if (hz > tick_hz && strcmp(engine, "perf") != 0)
 		hz = tick_hz;
