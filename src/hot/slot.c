@@ -244,6 +244,20 @@ change_to_perf(const struct sn_live_state *live, uint32_t slot)
 	SN_STORE_RELEASE(&sh->drive_why, (uint32_t)SN_WHY_REFUSED);
 }
 
+static void
+restart(const struct sn_live_state *live, uint32_t slot)
+{
+	struct sn_slot *sl = &live->segment.slots[slot];
+	uint32_t armed = SN_SLOT_ARMED;
+
+	if (sl->timer_id >= 0 || !SN_CAS_ACQ_REL(&sl->state, &armed, SN_SLOT_ARMING))
+		return;
+	sn_perf_close(slot);
+	SN_STORE_RELAXED(&sl->drive, live->options.drive == SN_DRIVE_PERF ? SN_BY_TIMER : SN_BY_TIMER_ONLY);
+	(void)start_timer(live, slot);		/* refused: counted there */
+	look_again(live, slot, true);
+}
+
 void
 sn_slot_use_perf(const struct sn_live_state *live, uint32_t slot)
 {
@@ -262,9 +276,9 @@ sn_slot_use_perf(const struct sn_live_state *live, uint32_t slot)
 	change_to_perf(live, slot);
 	/* Nobody else ends the slot of a thread that runs. */
 	(void)SN_CAS_ACQ_REL(&sl->state, &arming, SN_SLOT_ARMED);
-	SN_FENCE();		/* who closes all events sees ours, or we its word */
+	SN_FENCE();		/* who ends all events sees ours, or we its word */
 	if (SN_LOAD_ACQUIRE(&sn_live_page->perf_open) == 0)
-		sn_perf_close(slot);
+		restart(live, slot);
 	look_again(live, slot, true);
 }
 
@@ -273,17 +287,8 @@ sn_slots_restart(const struct sn_live_state *live)
 {
 	const struct sn_segment *s = &live->segment;
 
-	for (uint32_t i = 0; i < s->nslots && SN_LOAD_RELAXED(&s->slots[i].uses) != 0; i++) {
-		struct sn_slot *sl = &s->slots[i];
-		uint32_t armed = SN_SLOT_ARMED;
-
-		if (sl->timer_id >= 0 || !SN_CAS_ACQ_REL(&sl->state, &armed, SN_SLOT_ARMING))
-			continue;
-		sn_perf_close(i);
-		SN_STORE_RELAXED(&sl->drive, live->options.drive == SN_DRIVE_PERF ? SN_BY_TIMER : SN_BY_TIMER_ONLY);
-		(void)start_timer(live, i);		/* refused: counted there */
-		look_again(live, i, true);
-	}
+	for (uint32_t i = 0; i < s->nslots && SN_LOAD_RELAXED(&s->slots[i].uses) != 0; i++)
+		restart(live, i);
 }
 
 void

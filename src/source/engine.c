@@ -130,7 +130,7 @@ sn_engine_before_exec(struct sn_live_state *live, struct sn_engine_pause *pause)
 		return;			/* the kernel takes timers away, and their signals */
 	SN_STORE_RELEASE(&sn_live_page->perf_open, 0u);
 	SN_FENCE();			/* who opens an event now sees the word, or we see it */
-	for (uint32_t i = 0; i < live->segment.nslots; i++)
+	for (uint32_t i = 0; i < live->segment.nslots && SN_LOAD_RELAXED(&live->segment.slots[i].uses) != 0; i++)
 		sn_perf_close(i);
 	sn_itimer_stop();
 	(void)sn_syscall4(SYS_rt_sigprocmask, SIG_BLOCK, &set, &pause->mask, sizeof(set));
