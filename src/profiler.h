@@ -59,6 +59,7 @@ struct profiler_options {
 /*
  * Begin to profile this process: all its threads, also those to come, and its forked children.
  * options: NULL is all defaults: CPU at 100 Hz, kept for ten minutes, readable through the Unix socket; no file.
+ * CPU time that was used before the call is in no profile.
  * What a SONDE_* variable says counts more than the field; where such a variable, or LD_PRELOAD, has had the process
  * profiled since its start, it now begins anew with both.
  * 0; -EALREADY this function has started it before, or it is profiled by `sonde run`; -EINVAL a value

@@ -58,6 +58,7 @@ static const struct {
 
 static struct {
 	uint32_t lock;			/* pid of the process that starts or stops; another's was inherited */
+	int32_t locker;			/* … and the thread */
 	char **environment;		/* SONDE_* as the program began; NULL: none */
 	int environment_error;
 	char *texts;			/* of the options in force */
@@ -66,22 +67,17 @@ static struct {
 
 /* ---- manners ---- */
 
-/* What a call must leave as it was. */
-struct call {
-	int error, cancel_state;
-};
-
-static struct call
-enter(void)
+struct sn_call
+sn_api_enter(void)
 {
-	struct call c = { .error = errno };
+	struct sn_call c = { .error = errno };
 
 	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &c.cancel_state);
 	return c;
 }
 
-static int
-leave(const struct call *c, int result)
+int
+sn_api_leave(const struct sn_call *c, int result)
 {
 	(void)pthread_setcancelstate(c->cancel_state, NULL);
 	errno = c->error;
@@ -89,8 +85,8 @@ leave(const struct call *c, int result)
 }
 
 /* The holder of a lock that a forked child inherits does not exist there: such a lock is free. */
-static void
-lock(void)
+void
+sn_api_lock(void)
 {
 	uint32_t me = (uint32_t)sn_syscall0(SYS_getpid);
 
@@ -100,13 +96,22 @@ lock(void)
 		if (holder == me)
 			(void)sn_syscall4(SYS_futex, &api.lock, FUTEX_WAIT_PRIVATE, me, 0);
 		else if (SN_CAS_ACQ_REL(&api.lock, &holder, me))
-			return;
+			break;
 	}
+	SN_STORE_RELAXED(&api.locker, (int32_t)sn_syscall0(SYS_gettid));
 }
 
-static void
-unlock(void)
+bool
+sn_api_is_locked_here(void)
 {
+	return SN_LOAD_RELAXED(&api.lock) == (uint32_t)sn_syscall0(SYS_getpid) &&
+	    SN_LOAD_RELAXED(&api.locker) == (int32_t)sn_syscall0(SYS_gettid);
+}
+
+void
+sn_api_unlock(void)
+{
+	SN_STORE_RELAXED(&api.locker, 0);
 	SN_STORE_RELEASE(&api.lock, 0u);
 	(void)sn_syscall3(SYS_futex, &api.lock, FUTEX_WAKE_PRIVATE, 1);
 }
@@ -261,8 +266,15 @@ keep_texts(struct sn_options *o, char **block)
 
 /* ---- start and stop ---- */
 
-static int
-start(const struct profiler_options *options)
+bool
+sn_api_must_share(void)
+{
+	return *sn_control_collector() != '\0' &&
+	    (api.started || !sn_control_is_inside() || api.environment != NULL);
+}
+
+int
+sn_api_start(const struct profiler_options *options)
 {
 	struct sn_complaint why = { "" };
 	struct sn_options o;
@@ -293,23 +305,24 @@ start(const struct profiler_options *options)
 	free(api.texts);
 	api.texts = texts;
 	api.started = true;
+	(void)sn_control_collector();	/* it serves when we return: what is used from here on is in the profile */
 	return 0;
 }
 
 int
 profiler_start(const struct profiler_options *options)
 {
-	struct call c = enter();
+	struct sn_call c = sn_api_enter();
 	int err;
 
-	lock();
-	err = start(options);
-	unlock();
-	return leave(&c, err);
+	sn_api_lock();
+	err = sn_api_start(options);
+	sn_api_unlock();
+	return sn_api_leave(&c, err);
 }
 
-static int
-stop(void)
+int
+sn_api_stop(void)
 {
 	int err, e;
 
@@ -326,21 +339,21 @@ stop(void)
 int
 profiler_stop(void)
 {
-	struct call c = enter();
+	struct sn_call c = sn_api_enter();
 	int err;
 
-	lock();
-	err = stop();
-	unlock();
-	return leave(&c, err);
+	sn_api_lock();
+	err = sn_api_stop();
+	sn_api_unlock();
+	return sn_api_leave(&c, err);
 }
 
 int
 profiler_flush(void)
 {
-	struct call c = enter();
+	struct sn_call c = sn_api_enter();
 
-	return leave(&c, sn_control_ask(SN_ASK_FLUSH, "", NULL, NULL));
+	return sn_api_leave(&c, sn_control_ask(SN_ASK_FLUSH, "", NULL, NULL));
 }
 
 /* ---- write ---- */
@@ -385,8 +398,8 @@ write_chunk(int fd, const char *data, size_t len, uint64_t until_ns)
 }
 
 /* The first bytes of the memfd into the caller's descriptor. */
-static int
-copy_out(int from, uint64_t bytes, int fd, uint64_t until_ns)
+int
+sn_api_copy_out(int from, uint64_t bytes, int fd, uint64_t until_ns)
 {
 	char chunk[CHUNK_BYTES];
 	int err = 0;
@@ -420,7 +433,7 @@ write_profile(const char *kind, int fd)
 	if (err < 0)
 		return err == -E2BIG ? -ENOENT : err;
 	sn_shield_raise(&shield);
-	err = copy_out(from, bytes, fd, until);
+	err = sn_api_copy_out(from, bytes, fd, until);
 	sn_shield_lower(&shield);
 	(void)sn_syscall1(SYS_close, from);
 	return err;
@@ -429,9 +442,9 @@ write_profile(const char *kind, int fd)
 int
 profiler_write(const char *kind, int fd)
 {
-	struct call c = enter();
+	struct sn_call c = sn_api_enter();
 
-	return leave(&c, write_profile(kind, fd));
+	return sn_api_leave(&c, write_profile(kind, fd));
 }
 
 /* ---- the rest ---- */
@@ -439,7 +452,7 @@ profiler_write(const char *kind, int fd)
 int
 profiler_serve(const char *address)
 {
-	struct call c = enter();
+	struct sn_call c = sn_api_enter();
 	uint64_t port = 0;
 	int err = sn_control_ask(SN_ASK_SERVE, address != NULL ? address : "localhost:0", &port, NULL);
 
@@ -447,7 +460,7 @@ profiler_serve(const char *address)
 		err = -EINVAL;
 	if (err == 0)
 		err = port >= 1 && port <= 65535 ? (int)port : -EPROTO;
-	return leave(&c, err);
+	return sn_api_leave(&c, err);
 }
 
 const char *

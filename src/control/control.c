@@ -21,6 +21,7 @@
 #include "base/log.h"
 #include "base/options.h"
 #include "base/syscall.h"
+#include "control/gperf.h"
 #include "control/internal.h"
 #include "segment/handshake.h"
 #include "source/source.h"
@@ -244,6 +245,7 @@ static void
 after_fork_in_child(void)
 {
 	sn_inside_after_fork(true);
+	sn_filter_forked();
 	sn_lazy_forget();
 	if (!control.active || sn_live() != NULL || sn_control_is_sealed())
 		return;
@@ -397,7 +399,7 @@ sn_control_start(char **argv, char **envp)
 	int err;
 
 	(void)sn_real_sigaction(SIGCHLD, NULL, &was);	/* looked up now: later it must be signal-safe */
-	if ((socket == NULL && !sn_env_asks_for_us(envp)) || getauxval(AT_SECURE) != 0)
+	if ((socket == NULL && !sn_env_asks_for_us(envp) && !sn_gperf_env()->asked) || getauxval(AT_SECURE) != 0)
 		return;			/* nobody asked: nothing is sampled */
 	if (socket != NULL) {
 		sn_options_default(&o);
@@ -405,12 +407,16 @@ sn_control_start(char **argv, char **envp)
 		(void)sn_log_open(o.log);
 	} else {
 		err = sn_env_read(envp, &o);
+		if (err == 0 && o.mode != SN_MODE_OFF)
+			sn_gperf_set_options(envp, &o);
 	}
 	if (err < 0 || o.mode == SN_MODE_OFF || !sn_control_admits(&o))
 		return;
 	find_stack_size();
 	find_main_stack(argv);
 	err = socket != NULL ? start_outside(socket) : sn_inside_start(&o);
+	if (err == 0 && socket == NULL)
+		sn_gperf_started(&o);
 	if (err == 0 && socket == NULL && o.http != NULL && *sn_inside_complaint() != '\0')
 		sn_env_complain(sn_inside_complaint());
 	if (err < 0)

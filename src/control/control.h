@@ -101,6 +101,28 @@ int sn_control_ask(uint32_t op, const char *text, uint64_t *value, int *fd);
  */
 void sn_api_keep_environment(char *const *envp);
 
+/* The rest of api.c is for gperf.c, the same calls under other names. */
+
+/* What a call must leave as it was: errno, and no cancellation in between. */
+struct sn_call {
+	int error, cancel_state;
+};
+struct sn_call sn_api_enter(void);
+int sn_api_leave(const struct sn_call *c, int result);
+/* One thread at a time starts or stops. */
+void sn_api_lock(void);
+void sn_api_unlock(void);
+/* The calling thread holds that lock: we are in a signal handler on top of it. */
+bool sn_api_is_locked_here(void);
+/* With the lock held: as profiler_start() and profiler_stop(). */
+struct profiler_options;
+int sn_api_start(const struct profiler_options *options);
+int sn_api_stop(void);
+/* A collector is there that others want too, who would miss it: `sonde run`'s, or one that SONDE_* asked for. */
+bool sn_api_must_share(void);
+/* The first bytes of the memfd into the caller's descriptor; 0, -ETIMEDOUT or what write met. */
+int sn_api_copy_out(int from, uint64_t bytes, int fd, uint64_t until_ns);
+
 /* signals.c */
 
 /* libc's own sigaction: preload/ answers for that name. */

@@ -23,6 +23,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/syscall.h"
+#include "control/gperf.h"
 #include "control/internal.h"
 #include "source/source.h"
 
@@ -279,6 +280,7 @@ start_thread(void)
 static void
 at_exit(void)
 {
+	sn_gperf_exit();
 	sn_control_exit();
 }
 
@@ -293,7 +295,7 @@ fill_host(const struct sn_options *o)
 	h->options = *o;
 	h->arm = sn_call_arm;
 	h->set_sampling = sn_call_set_sampling;
-	h->end = sn_control_exit;
+	h->end = at_exit;
 	h->collector[0] = '\0';
 	h->kept = NULL;
 }
@@ -353,6 +355,7 @@ sn_inside_start(const struct sn_options *o)
 
 	if (err < 0)
 		return err;
+	inside.host.is_late = 0;
 	err = start(o);
 	leave();
 	return err;
@@ -565,6 +568,7 @@ sn_control_begin(const struct sn_options *o)
 		return -EPERM;
 	if (!enter())
 		return -EBUSY;
+	inside.host.is_late = 1;
 	err = is_here() ? restart(o) : start(o);
 	leave();
 	return err;

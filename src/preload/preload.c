@@ -5,6 +5,7 @@
  * Runs in:  the program's first thread, before main and after exit().
  */
 #include "control/control.h"
+#include "control/gperf.h"
 #include "preload/preload.h"
 
 __attribute__((constructor)) static void
@@ -13,11 +14,13 @@ begin(int argc, char **argv, char **envp)
 	(void)argc;
 	sn_preload_resolve();
 	sn_api_keep_environment(envp);
+	sn_gperf_read_environment(envp);
 	sn_control_start(argv, envp);
 }
 
 __attribute__((destructor)) static void
 end(void)
 {
+	sn_gperf_exit();
 	sn_control_exit();
 }
