@@ -137,6 +137,7 @@ sn_process_view(struct sn_process *p, uint32_t slot)
 		.drive = SN_LOAD_RELAXED(&sl->drive),
 		.lost_weight = v->lost_weight,
 		.lost_records = v->lost_records,
+		.filtered_weight = v->filtered_weight,
 		.taken_weight = v->taken_weight,
 	};
 	return v;

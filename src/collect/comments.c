@@ -76,6 +76,9 @@ add_comments(const struct sn_options *o, const struct sn_figures *f, const char 
 	if (err == 0)
 		err = sn_profile_comment(prof, "# kernel's CPU time of the process: %.6f s",
 			(double)prof->cpu_ns / 1e9);
+	if (err == 0 && prof->filtered_ns > 0)
+		err = sn_profile_comment(prof, "# filtered=%.6f s: the part of it that the program's filter kept out",
+			(double)prof->filtered_ns / 1e9);
 #define SN_COUNTER(field, name, what) \
 	if (err == 0) \
 		err = sn_profile_comment(prof, "# %s=%llu: %s%s", name, (unsigned long long)c->field, what, \
@@ -92,7 +95,8 @@ sn_process_describe(const struct sn_process *p, const struct sn_options *o, cons
 
 	prof->engine = sn_process_engine(p, why);
 	prof->hz_asked = (uint32_t)o->hz;
-	prof->hz_effective = prof->cpu_ns > 0 ? (double)f->count.samples * 1e9 / (double)prof->cpu_ns : 0;
+	prof->hz_effective = prof->cpu_ns > prof->filtered_ns ?
+		(double)f->count.samples * 1e9 / (double)(prof->cpu_ns - prof->filtered_ns) : 0;
 	prof->main_module = p->modules != NULL ? sn_modules_main(p->modules) : NULL;
 	return add_comments(o, f, why, prof);
 }

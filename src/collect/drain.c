@@ -50,11 +50,12 @@ watch_stuck(struct sn_process *p, uint32_t slot, const struct sn_drain_result *r
 	}
 }
 
+/* Samples that have a weight and no stack. */
 static void
-add_lost(struct sn_process *p, uint32_t slot, uint64_t weight)
+add_weight(struct sn_process *p, uint32_t slot, enum sn_pseudo pseudo, uint64_t weight)
 {
 	const struct sn_slot *sl = &p->seg.slots[slot];
-	uint32_t frame = sn_profile_frame(&p->profile, 0, NULL, SN_PSEUDO_LOST);
+	uint32_t frame = sn_profile_frame(&p->profile, 0, NULL, pseudo);
 	uint32_t stack = sn_profile_stack(&p->profile, &frame, 1);
 	uint32_t group = sn_profile_group(&p->profile, sl->start_fn, sl->is_main != 0);
 
@@ -76,11 +77,25 @@ take_lost(struct sn_process *p, uint32_t slot)
 	if (weight <= v->lost_weight || weight - v->lost_weight > UINT32_MAX)
 		return;
 	if (p->sampling) {
-		add_lost(p, slot, weight - v->lost_weight);
+		add_weight(p, slot, SN_PSEUDO_LOST, weight - v->lost_weight);
 		p->count.lost += records - v->lost_records;
 	}
 	v->lost_weight = weight;
 	v->lost_records = records;
+}
+
+/* What the program's filter refused waits as [filtered] until the profile is settled. */
+static void
+take_filtered(struct sn_process *p, uint32_t slot)
+{
+	struct sn_thread_view *v = &p->views[slot];
+	uint64_t weight = SN_LOAD_RELAXED(&p->seg.slots[slot].filtered_weight);
+
+	if (weight <= v->filtered_weight || weight - v->filtered_weight > UINT32_MAX)
+		return;
+	if (p->sampling)
+		add_weight(p, slot, SN_PSEUDO_FILTERED, weight - v->filtered_weight);
+	v->filtered_weight = weight;
 }
 
 /* Slots that were claimed by now.  Inside, the program maps more rings as its threads need them. */
@@ -128,6 +143,7 @@ sn_process_drain(struct sn_process *p, uint32_t max_records, uint32_t *fullest)
 		uint32_t level;
 
 		take_lost(p, i);
+		take_filtered(p, i);
 		if (fill == 0)
 			continue;
 		level = fill >= p->seg.ring_bytes ? 256 : (uint32_t)(fill * 256 / p->seg.ring_bytes);
@@ -156,7 +172,7 @@ sn_process_drain_last(struct sn_process *p)
 		uint64_t taken = p->views[i].taken_weight;
 
 		if (p->sampling && pushed > taken && pushed - taken < UINT32_MAX) {
-			add_lost(p, i, pushed - taken);		/* torn, or skipped */
+			add_weight(p, i, SN_PSEUDO_LOST, pushed - taken);		/* torn, or skipped */
 			p->count.lost++;
 		}
 	}

@@ -54,6 +54,7 @@ struct sn_thread_view {
 	bool timer_left;	/* it ended without taking its timer along */
 	struct sn_comm comm;
 	uint64_t lost_weight, lost_records;	/* of the slot, up to here */
+	uint64_t filtered_weight;		/* of the slot: what its program's filter refused, up to here */
 	uint64_t taken_weight;			/* of the slot: samples that came through its ring */
 	uint64_t stuck_pos, stuck_since_ns;	/* a record that stays half written */
 };
@@ -227,6 +228,8 @@ int sn_process_so_far(struct sn_process *p, const struct sn_options *o, uint64_t
  * of its threads next runs; call sn_process_scan often until sn_process_is_sampling() agrees.
  */
 void sn_process_set_sampling(struct sn_process *p, const struct sn_options *o, bool on);
+/* Nothing that was used up to now is in a profile: the program began long before us, or is sampled again. */
+void sn_process_begin_late(struct sn_process *p, const struct sn_options *o);
 /* Does the program do what it is wanted to: sample, or not?  True without a program to ask. */
 bool sn_process_is_sampling(const struct sn_process *p);
 

@@ -27,6 +27,7 @@ enum sn_pseudo {
 	SN_PSEUDO_KERNEL,		/* [kernel] */
 	SN_PSEUDO_UNSAMPLED_THREAD,	/* [unsampled thread] */
 	SN_PSEUDO_STACK_DROPPED,	/* [stack dropped] */
+	SN_PSEUDO_FILTERED,		/* [filtered]: in no file, see sn_profile_settle */
 	SN_PSEUDO_COUNT
 };
 const char *sn_pseudo_name(enum sn_pseudo p);
@@ -76,6 +77,7 @@ struct sn_profile {
 	uint32_t hz_asked;
 	double hz_effective;		/* samples that carried a stack, per CPU second */
 	uint64_t cpu_ns;		/* the kernel's figure for the process */
+	uint64_t filtered_ns;		/* the part of it that the program's filter kept out of the rows */
 	const struct sn_module *main_module;
 
 	struct sn_frame *frames;
@@ -125,6 +127,8 @@ int sn_profile_comment(struct sn_profile *p, const char *fmt, ...) __attribute__
  * Let the CPU clock have the last word (DESIGN §5): what a group's threads used beyond what was
  * credited becomes [not sampled] (or [signal blocked], [kernel]) under its start function, what was credited
  * beyond what they used scales its rows down.  process_residual_ns is what no thread accounts for.
+ * Rows of [filtered] stand for samples that the program did not want: they have their share of all that, then
+ * they are taken out, and filtered_ns says how much that was.
  * Call once, when the window closes.  0, -EINVAL (no period) or -ENOMEM.
  */
 int sn_profile_settle(struct sn_profile *p, int64_t process_residual_ns);

@@ -47,6 +47,21 @@ sn_process_set_sampling(struct sn_process *p, const struct sn_options *o, bool o
 	(void)sn_process_cut(p);
 }
 
+void
+sn_process_begin_late(struct sn_process *p, const struct sn_options *o)
+{
+	if (!p->sampling)
+		return;			/* it is skipped when sampling begins */
+	p->sampling = false;
+	p->was_off = true;
+	sn_process_set_sampling(p, o, true);
+	/* Counters of the slots go on from the run before. */
+	for (uint32_t i = 0; i < p->slots_used; i++) {
+		p->count.signals -= SN_LOAD_RELAXED(&p->seg.slots[i].signals);
+		p->count.handler_ns -= SN_LOAD_RELAXED(&p->seg.slots[i].handler_ns);
+	}
+}
+
 int
 sn_process_adopt(struct sn_process *p, const struct sn_options *o, struct sn_host *host)
 {

@@ -152,19 +152,52 @@ periods_of(int64_t ns, uint64_t period_ns, uint64_t most)
 	return periods < most ? periods : most;
 }
 
+static uint32_t
+filtered_stack(struct sn_profile *p)
+{
+	uint32_t frame = sn_profile_frame(p, 0, NULL, SN_PSEUDO_FILTERED);
+
+	return sn_profile_stack(p, &frame, 1);
+}
+
+/* What filtered samples, where there are any, leave of a group's residual: the rest goes with them. */
+static uint64_t
+less_filtered(const struct sn_profile *p, uint32_t group, uint32_t filtered, uint64_t ns)
+{
+	uint64_t total = 0, hidden = 0;
+
+	for (uint32_t i = 0; i < p->row_count; i++) {
+		if (p->rows[i].group != group)
+			continue;
+		total += p->rows[i].count;
+		if (p->rows[i].stack == filtered)
+			hidden += p->rows[i].count;
+	}
+	return hidden == 0 ? ns : (uint64_t)((unsigned __int128)ns * (total - hidden) / total);
+}
+
+static int64_t
+admitted(const struct sn_profile *p, uint32_t group, uint32_t filtered, int64_t ns)
+{
+	return ns > 0 ? (int64_t)less_filtered(p, group, filtered, (uint64_t)ns) : 0;
+}
+
 static int
 add_group_residual(struct sn_profile *p, uint32_t group, __int128 *carry)
 {
 	const struct sn_group g = p->groups[group];
-	uint64_t periods, blocked, kernel;
+	uint32_t filtered = filtered_stack(p);
+	uint64_t periods, blocked, kernel, ns;
 	int err;
 
 	if (g.residual_ns <= 0)
 		return 0;
-	periods = (uint64_t)g.residual_ns / p->period_ns;
-	blocked = periods_of(g.blocked_ns, p->period_ns, periods);
-	kernel = periods_of(g.kernel_ns, p->period_ns, periods - blocked);
-	*carry += (uint64_t)g.residual_ns % p->period_ns;
+	ns = less_filtered(p, group, filtered, (uint64_t)g.residual_ns);
+	p->filtered_ns += (uint64_t)g.residual_ns - ns;
+	periods = ns / p->period_ns;
+	blocked = periods_of(admitted(p, group, filtered, g.blocked_ns), p->period_ns, periods);
+	kernel = periods_of(admitted(p, group, filtered, g.kernel_ns), p->period_ns, periods - blocked);
+	*carry += ns % p->period_ns;
 	err = add_unseen(p, group, SN_PSEUDO_SIGNAL_BLOCKED, blocked);
 	if (err == 0)
 		err = add_unseen(p, group, SN_PSEUDO_KERNEL, kernel);
@@ -187,6 +220,20 @@ settle_process(struct sn_profile *p, __int128 rest_ns)
 	return sn_profile_add(p, stack, SN_NO_LABEL, 0, UINT32_MAX, (uint64_t)(rest_ns / p->period_ns));
 }
 
+/* They have had their share of everything; in the file they are a number. */
+static void
+take_filtered_out(struct sn_profile *p)
+{
+	uint32_t filtered = filtered_stack(p);
+
+	for (uint32_t i = 0; i < p->row_count; i++) {
+		if (p->rows[i].stack != filtered)
+			continue;
+		p->filtered_ns += p->rows[i].count * p->period_ns;
+		p->rows[i].count = 0;
+	}
+}
+
 int
 sn_profile_settle(struct sn_profile *p, int64_t process_residual_ns)
 {
@@ -202,6 +249,7 @@ sn_profile_settle(struct sn_profile *p, int64_t process_residual_ns)
 		err = add_group_residual(p, g, &carry);
 	if (err == 0)
 		err = settle_process(p, carry);
+	take_filtered_out(p);
 	p->budget_bytes = budget;
 	return err;
 }

@@ -81,6 +81,12 @@ put_word(struct name *n, char letter, const struct sn_file_words *w)
 	case 'k':
 		put_exe(n, w->kind);
 		break;
+	case 'c':
+		if (w->add_pid) {
+			put(n, "_", 1);
+			put_number(n, w->pid);
+		}
+		break;
 	case '%':
 		put(n, "%", 1);
 		break;
@@ -93,7 +99,7 @@ static bool
 has_pid(const char *pattern)
 {
 	for (const char *p = strchr(pattern, '%'); p != NULL && p[1] != '\0'; p = strchr(p + 2, '%'))
-		if (p[1] == 'p')
+		if (p[1] == 'p' || p[1] == 'c')
 			return true;
 	return false;
 }

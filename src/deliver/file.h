@@ -18,7 +18,11 @@ struct sn_file_words {
 	const char *exe;	/* %e: base name of the executable; '/' and control characters become '_' */
 	int64_t start_s;	/* %t: seconds since 1970 */
 	const char *kind;	/* %k */
-	bool add_pid;		/* ".PID" before the suffix (.pb.gz, else the last .xyz), unless %p is in the pattern */
+	/*
+	 * ".PID" before the suffix (.pb.gz, else the last .xyz), unless %p or %c is in the pattern.  %c is "_PID" if
+	 * this is set, else nothing: control/gperf_env.c makes such patterns, as gperftools names children's files.
+	 */
+	bool add_pid;
 };
 
 /* Expand a pattern into out.  0, -EINVAL (unknown letter after %), -ENAMETOOLONG. */

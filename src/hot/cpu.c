@@ -105,6 +105,10 @@ take(const struct sn_live_state *live, uint32_t slot, uint64_t credit, const uco
 	sl->acc_ns = acc - weight * live->options.period_ns;
 	if (weight == 0)
 		return 0;		/* thinned: no walk */
+	if (!sn_filter_admits()) {
+		SN_BUMP(&sl->filtered_weight, weight);
+		return 0;
+	}
 
 	began = sn_clock_mono_ns();
 	pushed = live->options.copy_stack ? push_copy(live, slot, (uint32_t)weight, began, uc)

@@ -107,6 +107,17 @@ bool sn_cpu_period(const struct sn_live_state *live, uint32_t slot, const uconte
 /* The last record of a thread, pushed by itself after its timer is gone. */
 void sn_cpu_thread_exit(const struct sn_segment *s, uint32_t slot) SN_HOT;
 
+/* filter.c */
+
+typedef int sn_filter_fn(void *arg);
+/* Does the program let this thread be sampled? */
+bool sn_filter_admits(void) SN_HOT;
+/* From now on fn says so; NULL: nobody.  No handler is in the one before when this returns (held up: after 1 s). */
+void sn_filter_set(sn_filter_fn *fn, void *arg);
+bool sn_filter_is_set(void);
+/* In the child of a fork: threads that were asking are not here. */
+void sn_filter_forked(void);
+
 /* unwind_copy.c, unwind_fp.c */
 
 /* The interrupted registers, in the order of struct sn_regs. */

@@ -34,6 +34,10 @@ enum sn_ask_op {
 	SN_ASK_FLUSH = 2,	/* write the file, go on */
 	SN_ASK_WRITE = 3,	/* text: kind.  Answer: a memfd with the gzip'd profile, its length in bytes */
 	SN_ASK_SERVE = 4,	/* text: address.  Answer: the port in bytes */
+	SN_ASK_MARK = 5,	/* a span begins now; what is idle is sampled.  -EALREADY: one has begun */
+	SN_ASK_SPAN = 6,	/* the profile of the span up to now, as SN_ASK_WRITE; it goes on */
+	SN_ASK_UNMARK = 7,	/* the span is over, and its rows are not needed any more */
+	SN_ASK_TOGGLE = 8,	/* begin a span; or end it: its profile goes into the file, with .0, .1 … appended */
 };
 
 struct sn_ask {

@@ -16,7 +16,7 @@
 #include "segment/layout.h"
 
 /* Equal in libsonde.so and its module, or the module is not used. */
-#define SN_HOST_STAMP	"0.1.0+5"
+#define SN_HOST_STAMP	"0.1.0+7"
 
 /* What the program wants of the collector's thread; written by application threads (release). */
 enum sn_host_stop {
@@ -30,6 +30,7 @@ struct sn_host {
 	char stamp[32];
 	const struct sn_segment *segment;	/* ring_chunk[] and shared->slots_ready grow */
 	struct sn_options options;		/* strings live as long as the process */
+	uint32_t is_late;			/* started by a call: what the process used before is in no profile */
 	char program[4096];			/* path of libsonde.so's `sonde` command, "" when there is none */
 
 	/* Calls back into the program: raw system calls only, any thread. */

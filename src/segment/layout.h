@@ -179,9 +179,10 @@ struct sn_slot {
 	uint64_t pushed_weight;		/* since the segment began: samples that found room */
 	uint32_t drive;			/* enum sn_slot_drive */
 	uint32_t slow_rounds;		/* handlers in a row that took too long */
-	/* from here on a cache line that the handler only reads */
+	/* from here on a cache line that the handler reads, but where there is a filter */
 	uint64_t head;			/* consumed up to; the collector's */
-	uint64_t pad1[7];
+	uint64_t filtered_weight;	/* since the segment began: samples that the program's filter refused */
+	uint64_t pad1[6];
 };
 _Static_assert(sizeof(struct sn_slot) == 192, "slot layout is part of SN_SEGMENT_VERSION");
 

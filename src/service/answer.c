@@ -47,11 +47,11 @@ free_take(struct sn_take *t)
 	free(t);
 }
 
-/* The rows that the oldest client of the guest needs stay. */
-static void
-pin_oldest(struct sn_service *s, struct sn_guest *g)
+/* The rows that the oldest client of the guest needs, or the program itself, stay. */
+void
+sn_answers_pin_oldest(struct sn_service *s, struct sn_guest *g)
 {
-	uint64_t oldest = 0;
+	uint64_t oldest = g->span.from_ns;
 
 	for (const struct sn_take *t = s->takes; t != NULL; t = t->next)
 		if (t->guest == g && (oldest == 0 || t->from_ns < oldest))
@@ -69,7 +69,7 @@ let_go(struct sn_take *t)
 	if (g == NULL)
 		return;
 	sn_guest_unpin(g);
-	pin_oldest(t->service, g);
+	sn_answers_pin_oldest(t->service, g);
 }
 
 static void
@@ -206,7 +206,7 @@ take_future(struct sn_service *s, struct sn_guest *g, struct sn_request *r, doub
 	sn_guest_pin(g);
 	t->from_ns = sn_process_mark(g->process, &s->options);
 	t->own_before_ns = g->own_cpu_ns;
-	pin_oldest(s, g);
+	sn_answers_pin_oldest(s, g);
 	t->due = event_new(s->base, -1, 0, on_due, t);
 	if (t->due == NULL || event_add(t->due, &tv) < 0) {
 		fail_take(t, -ENOMEM);

@@ -90,9 +90,9 @@ unlink_guest(struct sn_service *s, struct sn_guest *g)
 
 /* Does its profile become a file?  The command's always, others' only with a sample in it. */
 static bool
-is_worth_a_file(const struct sn_service *s, const struct sn_process *p)
+is_worth_a_file(const struct sn_service *s, const struct sn_process *p, bool has_one)
 {
-	return s->file != NULL && s->options.mode != SN_MODE_IDLE && (p->is_first || p->count.samples > 0);
+	return s->file != NULL && !has_one && s->options.mode != SN_MODE_IDLE && (p->is_first || p->count.samples > 0);
 }
 
 static void
@@ -111,6 +111,7 @@ sn_guest_end(struct sn_service *s, struct sn_guest *g)
 {
 	struct sn_process *p = g->process;
 	uint64_t begun = sn_guest_cost_begin();
+	bool has_file;
 	int err;
 
 	p->ended = true;
@@ -119,12 +120,15 @@ sn_guest_end(struct sn_service *s, struct sn_guest *g)
 	sn_guest_cost_end(g, begun);
 	err = sn_process_finish(p, &s->options, g->own_cpu_ns);
 	sn_answers_guest_ends(s, g);
+	if (g->span.toggled)
+		(void)sn_span_toggle(s, g);	/* its file; an error is in the log */
+	has_file = g->file_is_final;
 	unlink_guest(s, g);
 	free_guest(g);
 	if (err < 0)
 		sn_log(SN_LOG_STDERR, "profile of process %d is not whole: %s", (int)p->pid, strerror(-err));
 	fill_result(s, p);
-	if (is_worth_a_file(s, p))
+	if (is_worth_a_file(s, p, has_file))
 		sn_job_add_ended(s, p);
 	else
 		sn_process_free(p);

@@ -15,6 +15,15 @@
 #include "service/service.h"
 #include "symbol/symbol.h"
 
+/* A span that the program itself begins and ends (span.c). */
+struct sn_span {
+	uint64_t from_ns;		/* 0: none has begun */
+	uint64_t cost_before_ns;	/* what we had spent by then */
+	bool wakes;			/* the program had stopped sampling */
+	bool toggled;			/* it is one of SN_ASK_TOGGLE */
+	uint32_t toggles;		/* spans of SN_ASK_TOGGLE that have ended */
+};
+
 /* A process of the tree and the events that belong to it. */
 struct sn_guest {
 	struct sn_service *service;
@@ -28,6 +37,8 @@ struct sn_guest {
 	bool socket_tried;
 	uint32_t takers;		/* clients that are taking a profile of it */
 	uint64_t stack_start;		/* of its image, as the kernel says; 0 not known */
+	struct sn_span span;
+	bool file_is_final;		/* inside: profiler_stop() has written it */
 	struct sn_guest *next;
 };
 
@@ -96,7 +107,6 @@ struct sn_service {
 	bool is_ending;			/* no new job */
 	bool accept_paused;		/* until the next tick: out of descriptors, or somebody knocks too often */
 	uint32_t turned_away;		/* since the last tick */
-	bool file_is_final;		/* inside: profiler_stop() has written it */
 
 	pid_t command;
 	bool command_ended;
@@ -148,6 +158,8 @@ struct sn_job *sn_job_new(struct sn_service *s, struct sn_process *p);
 void sn_job_submit(struct sn_service *s, struct sn_job *j);
 /* Into the file of the pattern; done may be NULL.  0 or -errno, then the job is freed without done. */
 int sn_job_submit_file(struct sn_service *s, struct sn_job *j);
+/* The same, with .N appended to the name. */
+int sn_job_submit_numbered(struct sn_service *s, struct sn_job *j, uint32_t n);
 /* Do the job's work into out; in the child, or inside. */
 int sn_job_work(const struct sn_job *j, struct sn_symbolizer *sym, struct sn_buf *out);
 /* The bytes into a memfd, from its start.  0 or -errno. */
@@ -175,7 +187,18 @@ void sn_inside_child_hurry(struct sn_service *s);
 /* End it, and its job with -ECANCELED. */
 void sn_inside_child_drop(struct sn_service *s);
 
+/* span.c: a span that the program itself begins and ends */
+int sn_span_begin(struct sn_service *s, struct sn_guest *g);
+/* Its profile up to now, for the job; 0 or -errno. */
+int sn_span_profile(struct sn_service *s, struct sn_guest *g, struct sn_job *j);
+void sn_span_end(struct sn_service *s, struct sn_guest *g);
+int sn_span_toggle(struct sn_service *s, struct sn_guest *g);
+/* The program ends: the files of spans that SN_ASK_TOGGLE has begun.  Were there any, or is one being written? */
+bool sn_span_end_toggled(struct sn_service *s);
+
 /* answer.c */
+/* Rows of the history that somebody will ask for stay. */
+void sn_answers_pin_oldest(struct sn_service *s, struct sn_guest *g);
 int sn_answers_open(struct sn_service *s);
 void sn_answers_close(struct sn_service *s);
 /* TCP at this address.  The port, or -errno with a line in why. */

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -335,8 +336,8 @@ sn_jobs_bytes(const struct sn_service *s)
 	return bytes;
 }
 
-int
-sn_job_submit_file(struct sn_service *s, struct sn_job *j)
+static int
+submit_file(struct sn_service *s, struct sn_job *j, const char *suffix)
 {
 	const struct sn_process *p = j->process;
 	const char *base = strrchr(p->exe, '/');
@@ -344,16 +345,32 @@ sn_job_submit_file(struct sn_service *s, struct sn_job *j)
 		.pid = p->pid, .exe = base != NULL ? base + 1 : p->exe,
 		.start_s = (int64_t)(p->began_real_ns / 1000000000u), .kind = "cpu", .add_pid = !p->is_first,
 	};
-	int err = sn_file_name(s->file, &words, j->file, sizeof(j->file));
+	int err = sn_file_name(s->file, &words, j->file, sizeof(j->file) - strlen(suffix));
 
 	if (err < 0) {
 		j->done = NULL;
 		sn_job_finish(s, j, err);
 		return err;
 	}
+	(void)strcat(j->file, suffix);
 	sn_job_submit(s, j);
 	sn_workers_start(s);
 	return 0;
+}
+
+int
+sn_job_submit_file(struct sn_service *s, struct sn_job *j)
+{
+	return submit_file(s, j, "");
+}
+
+int
+sn_job_submit_numbered(struct sn_service *s, struct sn_job *j, uint32_t n)
+{
+	char suffix[16];
+
+	(void)snprintf(suffix, sizeof(suffix), ".%u", n);
+	return submit_file(s, j, suffix);
 }
 
 void

@@ -23,11 +23,15 @@
 #include "service/inside.h"
 #include "service/internal.h"
 
+#define STOP_WAIT_NS	(8 * SN_NS_PER_SEC)	/* profiler_stop() waits for 10 s */
+
 /* One process over a pause. */
 struct kept_guest {
 	struct sn_process *process;
 	struct sn_buf cmdline;
 	uint64_t own_cpu_ns, stack_start;
+	struct sn_span span;
+	bool file_is_final;
 	struct kept_guest *next;
 };
 
@@ -104,6 +108,12 @@ rejoin(struct sn_service *s, struct kept *kept)
 		g->cmdline = k->cmdline;
 		g->own_cpu_ns = k->own_cpu_ns;
 		g->stack_start = k->stack_start;
+		g->span = k->span;
+		g->file_is_final = k->file_is_final;
+		if (g->span.from_ns != 0) {
+			sn_guest_pin(g);
+			sn_answers_pin_oldest(s, g);
+		}
 		kept->guests = k->next;
 		free(k);
 		if (g->process->host != NULL)
@@ -121,6 +131,8 @@ join_own_program(struct sn_service *s)
 
 	if (err < 0)
 		return err;
+	if (s->host->is_late)
+		sn_process_begin_late(g->process, &s->options);
 	sn_guest_note_program(g, NULL);
 	sn_guest_open_socket(g);
 	return 0;
@@ -145,20 +157,12 @@ submit_last_file(struct sn_service *s, struct sn_guest *g)
 			strerror(-err));
 }
 
-/*
- * The files that were asked for, also those of children, who are on their own from here on.  The program waits, so not
- * for ever: when two thirds of the time are over, names from symbol tables must do.
- */
+/* The program waits, so not for ever: when two thirds of the time are over, names from symbol tables must do. */
 static void
-write_last_files(struct sn_service *s)
+wait_for_files(struct sn_service *s, uint64_t wait)
 {
-	uint64_t began = sn_clock_mono_ns(), wait = (uint64_t)s->options.exit_wait, now = began;
-	struct sn_guest *own = sn_guest_find(s, getpid());
+	uint64_t began = sn_clock_mono_ns(), now = began;
 
-	submit_last_file(s, own);
-	for (struct sn_guest *g = s->guests; g != NULL; g = g->next)
-		if (g != own && g->process->count.samples > 0)
-			submit_last_file(s, g);
 	while (sn_workers_busy(s) && (now = sn_clock_mono_ns()) - began < wait) {
 		if (now - began > wait / 3 * 2)
 			sn_inside_child_hurry(s);
@@ -168,6 +172,22 @@ write_last_files(struct sn_service *s)
 	if (sn_workers_busy(s))
 		sn_log(SN_LOG_FILE, "process %d ended before its profile was written: SONDE_EXIT_WAIT was over",
 			(int)getpid());
+}
+
+/* The files that were asked for, also those of children, who are on their own from here on. */
+static void
+write_last_files(struct sn_service *s)
+{
+	struct sn_guest *own;
+
+	(void)event_base_loop(s->base, EVLOOP_NONBLOCK);	/* children that have ended by now get theirs as such */
+	own = sn_guest_find(s, getpid());
+	if (own != NULL && !own->file_is_final)
+		submit_last_file(s, own);
+	for (struct sn_guest *g = s->guests; g != NULL; g = g->next)
+		if (g != own && g->process->count.samples > 0 && !g->file_is_final)
+			submit_last_file(s, g);
+	wait_for_files(s, own != NULL && own->file_is_final ? STOP_WAIT_NS : (uint64_t)s->options.exit_wait);
 }
 
 /*
@@ -182,7 +202,8 @@ keep_guests(struct sn_service *s, struct kept *kept)
 
 		if (k == NULL)
 			continue;		/* it ends here, as if it had never been asked */
-		*k = (struct kept_guest){ g->process, g->cmdline, g->own_cpu_ns, g->stack_start, kept->guests };
+		*k = (struct kept_guest){ g->process, g->cmdline, g->own_cpu_ns, g->stack_start, g->span,
+			g->file_is_final, kept->guests };
 		g->cmdline = (struct sn_buf){ 0 };
 		g->process->holders++;
 		if (g->process->memfd >= 0)
@@ -200,8 +221,10 @@ end_own_program(struct sn_service *s)
 
 	if (g == NULL)
 		return;
-	if (s->file != NULL && s->options.mode != SN_MODE_IDLE && !s->file_is_final)
+	if (s->file != NULL && s->options.mode != SN_MODE_IDLE)
 		write_last_files(s);
+	if (s->file != NULL && sn_span_end_toggled(s))
+		wait_for_files(s, (uint64_t)s->options.exit_wait);
 	if (sn_process_is_sampling(g->process))
 		sn_process_set_sampling(g->process, &s->options, false);
 }

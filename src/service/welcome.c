@@ -166,9 +166,9 @@ on_asked(void *arg, int err, int memfd)
 	answer_ask(arg, err, (uint64_t)st.st_size, err == 0 ? memfd : -1);
 }
 
-/* The profile since the start, into the file or to who asks.  0: on_asked will come. */
+/* The profile since the start, or of the program's own span, into the file or to who asks.  0: on_asked will come. */
 static int
-begin_so_far(struct connection *c, struct sn_guest *g, bool to_file)
+begin_so_far(struct connection *c, struct sn_guest *g, bool to_file, bool is_span)
 {
 	struct sn_service *s = c->service;
 	struct sn_job *j;
@@ -180,7 +180,8 @@ begin_so_far(struct connection *c, struct sn_guest *g, bool to_file)
 	if (j == NULL)
 		return -ENOMEM;
 	(void)sn_process_mark(g->process, &s->options);
-	err = sn_process_so_far(g->process, &s->options, g->own_cpu_ns, &j->window);
+	err = is_span ? sn_span_profile(s, g, j) :
+		sn_process_so_far(g->process, &s->options, g->own_cpu_ns, &j->window);
 	if (err < 0) {
 		sn_job_finish(s, j, err);
 		return err;
@@ -206,17 +207,28 @@ obey_ask(struct connection *c, struct sn_guest *g, const struct sn_ask *ask)
 {
 	struct sn_service *s = c->service;
 	char why[SN_WHY_MAX];
-	int port;
+	int port, err;
 
 	switch (ask->op) {
 	case SN_ASK_STOP:
 		sn_process_set_sampling(g->process, &s->options, false);
-		s->file_is_final = s->host != NULL;
-		return s->file != NULL ? begin_so_far(c, g, true) : 1;
+		g->file_is_final = s->host != NULL;	/* a forked child stops for itself alone */
+		return s->file != NULL ? begin_so_far(c, g, true, false) : 1;
 	case SN_ASK_FLUSH:
-		return begin_so_far(c, g, true);
+		return begin_so_far(c, g, true, false);
 	case SN_ASK_WRITE:
-		return is_cpu(ask->text) ? begin_so_far(c, g, false) : -ENOENT;
+		return is_cpu(ask->text) ? begin_so_far(c, g, false, false) : -ENOENT;
+	case SN_ASK_SPAN:
+		return begin_so_far(c, g, false, true);
+	case SN_ASK_MARK:
+		err = sn_span_begin(s, g);
+		return err < 0 ? err : 1;
+	case SN_ASK_UNMARK:
+		sn_span_end(s, g);
+		return 1;
+	case SN_ASK_TOGGLE:
+		err = sn_span_toggle(s, g);
+		return err < 0 ? err : 1;
 	case SN_ASK_SERVE:
 		port = sn_answers_listen(s, ask->text, why, sizeof(why));
 		if (port < 0)

@@ -156,6 +156,14 @@ START_TEST(name_with_the_pid_in_it_takes_no_second)
 }
 END_TEST
 
+START_TEST(name_with_the_mark_of_children_takes_their_pid_there)
+{
+	ck_assert_str_eq(name_of("a.prof%c", false), "a.prof");
+	ck_assert_str_eq(name_of("a.prof%c", true), "a.prof_12");
+	ck_assert_str_eq(name_of("%%c.pb.gz", true), "%c.12.pb.gz");
+}
+END_TEST
+
 START_TEST(name_of_no_file_takes_no_pid)
 {
 	ck_assert_str_eq(name_of("-", true), "-");
@@ -419,6 +427,7 @@ file_suite(void)
 	tcase_add_test(t, name_takes_the_pid_before_its_suffix);
 	tcase_add_test(t, name_with_dots_from_a_word_keeps_the_word_together);
 	tcase_add_test(t, name_with_the_pid_in_it_takes_no_second);
+	tcase_add_test(t, name_with_the_mark_of_children_takes_their_pid_there);
 	tcase_add_test(t, name_of_no_file_takes_no_pid);
 	tcase_add_test(t, name_too_long_for_its_room_is_refused);
 	tcase_add_test(t, check_writable_place_leaves_nothing_behind);

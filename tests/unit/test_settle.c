@@ -408,6 +408,44 @@ START_TEST(settle_many_small_rows_thins_them_evenly)
 }
 END_TEST
 
+static void
+add_filtered(uint32_t group, uint64_t count)
+{
+	uint32_t frame = sn_profile_frame(&profile, 0, NULL, SN_PSEUDO_FILTERED);
+
+	ck_assert_int_eq(sn_profile_add(&profile, sn_profile_stack(&profile, &frame, 1), SN_NO_LABEL, 0, group,
+		count), 0);
+}
+
+START_TEST(settle_filtered_samples_are_in_no_row_and_take_their_share_of_the_residual)
+{
+	uint32_t all = new_group(0x1000, 10 * PERIOD), some = new_group(0x1800, 10 * PERIOD);
+
+	add_filtered(all, 50);
+	add(1, some, 30);
+	add_filtered(some, 10);
+	ck_assert_int_eq(sn_profile_settle(&profile, 0), 0);
+	ck_assert_uint_eq(count_of(unseen(all, SN_PSEUDO_FILTERED)), 0);
+	ck_assert_uint_eq(count_of(unseen(some, SN_PSEUDO_FILTERED)), 0);
+	ck_assert_uint_eq(count_of(unseen(all, SN_PSEUDO_NOT_SAMPLED)), 0);
+	ck_assert_uint_eq(count_of(unseen(some, SN_PSEUDO_NOT_SAMPLED)), 7);	/* 7.5, and what is left is no period */
+	ck_assert_uint_eq(sn_profile_total(&profile), 37);
+	ck_assert_uint_eq(profile.filtered_ns, 60ull * PERIOD + 10ull * PERIOD + 25 * PERIOD / 10);
+}
+END_TEST
+
+START_TEST(settle_filtered_samples_scale_with_their_group)
+{
+	uint32_t g = new_group(0x1000, -10 * PERIOD);
+
+	add(1, g, 50);
+	add_filtered(g, 50);
+	ck_assert_int_eq(sn_profile_settle(&profile, 0), 0);
+	ck_assert_uint_eq(sn_profile_total(&profile), 45);
+	ck_assert_uint_eq(profile.filtered_ns, 45ull * PERIOD);
+}
+END_TEST
+
 static Suite *
 settle_suite(void)
 {
@@ -419,6 +457,8 @@ settle_suite(void)
 	tcase_add_test(t, settle_residual_appears_under_the_start_function);
 	tcase_add_test(t, settle_without_root_stack_names_the_start_function_alone);
 	tcase_add_test(t, settle_without_known_start_function_is_the_pseudo_frame_alone);
+	tcase_add_test(t, settle_filtered_samples_are_in_no_row_and_take_their_share_of_the_residual);
+	tcase_add_test(t, settle_filtered_samples_scale_with_their_group);
 	tcase_add_test(t, settle_blocked_part_is_named_apart);
 	tcase_add_test(t, settle_part_that_perf_events_did_not_see_is_kernel_time);
 	tcase_add_test(t, settle_remainders_of_groups_add_up_to_a_period);
