@@ -30,7 +30,7 @@ extern "C" {
  *	profiler_options o = profiler_options();  o.size = sizeof(o);			(C++)
  *
  * profiler_start() keeps copies: the struct and its texts are the caller's, and may go when it has returned.
- * Later versions add fields at the end and fill the reserved ones; a program that was built
+ * Later versions add fields at the end; a program that was built
  * with an older or a newer header than the library works, as long as it sets nothing that the library lacks.
  */
 struct profiler_options {
@@ -53,7 +53,7 @@ struct profiler_options {
 	unsigned hz;			/* samples a second of CPU time, 1 to 10000; default 100 */
 	unsigned depth;			/* frames kept of a stack, 16 to 1024; default 512 */
 	int signal;			/* that takes samples: SIGPROF, SIGRTMIN to SIGRTMAX; default SIGPROF */
-	unsigned reserved;		/* must be 0 */
+	int dump_signal;		/* at which the file is written, SIGUSR2 for one; 0 is none */
 };
 
 /*

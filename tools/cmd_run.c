@@ -116,6 +116,7 @@ parse_flag(struct run *r, int argc, char **argv)
 static int
 parse_flags(struct run *r, int argc, char **argv)
 {
+	struct sn_complaint why;
 	int i = 1;
 
 	while (i < argc && argv[i][0] == '-') {
@@ -129,6 +130,10 @@ parse_flags(struct run *r, int argc, char **argv)
 	}
 	if (i >= argc) {
 		sn_log(SN_LOG_STDERR, "which program? usage: sonde run [OPTION …] [--] PROGRAM [ARG …]");
+		return SN_EXIT_USAGE;
+	}
+	if (sn_options_check(&r->options, &why) < 0) {
+		sn_log(SN_LOG_STDERR, "%s", why.text);
 		return SN_EXIT_USAGE;
 	}
 	r->argv = argv + i;
@@ -210,7 +215,7 @@ become_program(const struct run *r, const char *socket, const struct inherited *
 }
 
 static int
-make_signal_fd(struct inherited *was)
+make_signal_fd(const struct run *r, struct inherited *was)
 {
 	struct sigaction dfl = { .sa_handler = SIG_DFL };	/* ignored, nobody could be waited for */
 	sigset_t set;
@@ -219,6 +224,8 @@ make_signal_fd(struct inherited *was)
 	(void)sigaddset(&set, SIGCHLD);
 	for (size_t i = 0; i < sizeof(passed_on) / sizeof(passed_on[0]); i++)
 		(void)sigaddset(&set, passed_on[i]);
+	if (r->options.dump_signal != 0)
+		(void)sigaddset(&set, (int)r->options.dump_signal);
 	if (sigaction(SIGCHLD, &dfl, &was->on_child) < 0 || sigprocmask(SIG_BLOCK, &set, &was->mask) < 0)
 		return -errno;
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -280,7 +287,7 @@ profile(struct run *r)
 	char why[SN_WHY_MAX];
 	pid_t pid;
 
-	fd = make_signal_fd(&was);
+	fd = make_signal_fd(r, &was);
 	if (fd < 0)
 		(void)snprintf(why, sizeof(why), "cannot start the collector: %s", strerror(errno));
 	s = fd < 0 ? NULL : sn_service_new(&r->options, r->pattern, NULL, why, &err);

@@ -151,11 +151,16 @@ parse_list(const char *choices, const char *text)
 
 /* What a signal option may be: ours must not be one that the program or the kernel needs. */
 static int
-parse_sampling_signal(const char *text)
+parse_signal(const char *text, bool may_be_none)
 {
 	int n = sn_signal_number(text);
+	bool allowed = n >= SIGRTMIN && n <= SIGRTMAX;
 
-	return n == SIGPROF || (n >= SIGRTMIN && n <= SIGRTMAX) ? n : -EINVAL;
+	if (!may_be_none)
+		return allowed || n == SIGPROF ? n : -EINVAL;
+	if (strcmp(text, "none") == 0)
+		return 0;
+	return allowed || n == SIGUSR1 || n == SIGUSR2 || n == SIGHUP || n == SIGQUIT ? n : -EINVAL;
 }
 
 static int64_t
@@ -179,7 +184,7 @@ parse_value(const struct sn_option *row, const char *text)
 		v = parse_duration(text);
 		return v < row->min || v > row->max ? -1 : v;
 	case SN_TYPE_SIGNAL:
-		return parse_sampling_signal(text);
+		return parse_signal(text, row->choices[0] != '\0');
 	case SN_TYPE_TEXT:
 		break;
 	}
@@ -208,7 +213,8 @@ say_allowed(const struct sn_option *row, char *out, size_t size)
 			(long long)row->max / 1000000000);
 		break;
 	case SN_TYPE_SIGNAL:
-		(void)snprintf(out, size, "SIGPROF or SIGRTMIN to SIGRTMAX, as SIGRTMIN+3 or 37");
+		(void)snprintf(out, size, "%s or SIGRTMIN to SIGRTMAX, as SIGRTMIN+3 or 37", row->choices[0] == '\0' ?
+			"SIGPROF" : "none, SIGUSR1, SIGUSR2, SIGHUP, SIGQUIT");
 		break;
 	case SN_TYPE_TEXT:
 		(void)snprintf(out, size, "any text");
@@ -361,6 +367,16 @@ tell_unknown(const char *name, size_t len, void (*unknown)(const char *line))
 }
 
 int
+sn_options_check(const struct sn_options *o, struct sn_complaint *why)
+{
+	if (o->dump_signal == 0 || o->dump_signal != o->signal)
+		return 0;
+	(void)snprintf(why->text, sizeof(why->text), "SONDE_DUMP_SIGNAL is not allowed: %d is SONDE_SIGNAL already",
+		(int)o->signal);
+	return -EINVAL;
+}
+
+int
 sn_options_from_env(struct sn_options *o, char *const env[], void (*unknown)(const char *line),
 	struct sn_complaint *why)
 {
@@ -386,7 +402,7 @@ sn_options_from_env(struct sn_options *o, char *const env[], void (*unknown)(con
 		if (e < 0)
 			err = e;
 	}
-	return err;
+	return err < 0 ? err : sn_options_check(o, why);
 }
 
 static bool

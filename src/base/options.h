@@ -76,6 +76,9 @@ int sn_option_set(struct sn_options *o, const struct sn_option *row, const char 
 int sn_options_from_env(struct sn_options *o, char *const env[], void (*unknown)(const char *line),
 	struct sn_complaint *why);
 
+/* Do they go together?  sn_options_from_env asks this itself.  0, or -EINVAL with a line in why. */
+int sn_options_check(const struct sn_options *o, struct sn_complaint *why);
+
 /* The row of a variable, flag or short flag; NULL when there is none. */
 const struct sn_option *sn_option_by_variable(const char *name, size_t len);
 const struct sn_option *sn_option_by_flag(const char *flag, size_t len);

@@ -166,7 +166,7 @@ take_struct(const struct profiler_options *from, struct profiler_options *to, st
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
 		if (fields[i].offset + fields[i].bytes > size)
 			memset((char *)to + fields[i].offset, 0, fields[i].bytes);
-	for (size_t i = offsetof(struct profiler_options, reserved); i < size; i++)
+	for (size_t i = sizeof(*to); i < size; i++)
 		unknown |= ((const char *)from)[i] != 0;
 	if (!unknown)
 		return 0;

@@ -112,7 +112,7 @@ struct sn_segment_shared {
 	int32_t perf_errno;		/* of SN_WHY_REFUSED */
 	uint32_t perf_refused;		/* threads that stayed with a timer: no memory, no descriptor */
 	uint32_t perf_begun;		/* threads that had an event */
-	uint32_t reserved;
+	uint32_t dumps_asked;		/* signals of SONDE_DUMP_SIGNAL that the process got */
 };
 
 /*

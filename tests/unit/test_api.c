@@ -23,7 +23,7 @@
 /* Every row has its field (else this does not compile), and no field is without a row. */
 START_TEST(options_struct_has_the_rows_of_the_table_and_no_other)
 {
-	size_t bytes = sizeof(size_t) + sizeof(unsigned);	/* size, reserved */
+	size_t bytes = sizeof(size_t);		/* size */
 
 #define SN_OPTION(field, ...) bytes += sizeof(((struct profiler_options *)0)->field);
 #include "base/options.def"
@@ -74,7 +74,7 @@ START_TEST(start_takes_every_field)
 		.socket = "off", .token_file = "none", .keep = "30s", .exit_wait = "100ms", .only = "x*",
 		.unwind = "fp",
 		.symbolize = "functions", .labels = "thread,thread_id", .log = "/dev/null", .memory = 8 << 20,
-		.hz = 250, .depth = 64, .signal = SIGRTMIN + 3,
+		.hz = 250, .depth = 64, .signal = SIGRTMIN + 3, .dump_signal = SIGUSR2,
 	};
 	const struct sn_options *is = &control.options;
 
@@ -98,6 +98,7 @@ START_TEST(start_takes_every_field)
 	ck_assert_int_eq(is->hz, 250);
 	ck_assert_int_eq(is->depth, 64);
 	ck_assert_int_eq(is->signal, SIGRTMIN + 3);
+	ck_assert_int_eq(is->dump_signal, SIGUSR2);
 }
 END_TEST
 
@@ -165,7 +166,7 @@ START_TEST(start_with_a_bad_value_names_the_field_in_the_log)
 		{ { .kinds = "cpu,disk" }, "profiler_options.kinds=cpu,disk" },
 		{ { .keep = "2h" }, "profiler_options.keep=2h" },
 		{ { .hz = 20000, .depth = 2000 }, "profiler_options.hz=20000" },
-		{ { .reserved = 1 }, "a field is set" },
+		{ { .dump_signal = SIGTERM }, "profiler_options.dump_signal=15" },
 	};
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {

@@ -193,6 +193,31 @@ START_TEST(read_signal_by_name_or_number_gives_its_number)
 }
 END_TEST
 
+START_TEST(read_dump_signal_is_none_or_one_that_programs_leave_to_others)
+{
+	ck_assert_int_eq(read_one("SONDE_DUMP_SIGNAL=SIGUSR2"), 0);
+	ck_assert_int_eq(options.dump_signal, SIGUSR2);
+	ck_assert_int_eq(read_one("SONDE_DUMP_SIGNAL=RTMIN+1"), 0);
+	ck_assert_int_eq(options.dump_signal, SIGRTMIN + 1);
+	ck_assert_int_eq(read_one("SONDE_DUMP_SIGNAL=none"), 0);
+	ck_assert_int_eq(options.dump_signal, 0);
+	ck_refused("SONDE_DUMP_SIGNAL=PROF", "PROF", "none, SIGUSR1");
+	ck_refused("SONDE_DUMP_SIGNAL=TERM", "TERM", "none, SIGUSR1");
+	ck_refused("SONDE_DUMP_SIGNAL=11", "11", "none, SIGUSR1");
+	ck_refused("SONDE_SIGNAL=none", "none", "SIGPROF");
+}
+END_TEST
+
+START_TEST(read_dump_signal_that_takes_samples_is_refused)
+{
+	char *env[] = { "SONDE_SIGNAL=SIGRTMIN+3", "SONDE_DUMP_SIGNAL=SIGRTMIN+3", NULL };
+
+	sn_options_default(&options);
+	ck_assert_int_eq(sn_options_from_env(&options, env, NULL, &why), -EINVAL);
+	ck_assert_msg(strstr(why.text, "SONDE_DUMP_SIGNAL") != NULL, "%s", why.text);
+}
+END_TEST
+
 START_TEST(read_signal_that_others_need_is_refused)
 {
 	ck_refused("SONDE_SIGNAL=SIGTERM", "SIGTERM", "SIGPROF or SIGRTMIN to SIGRTMAX");
@@ -446,6 +471,8 @@ options_suite(void)
 	tcase_add_test(t, read_size_understands_units);
 	tcase_add_test(t, read_wrong_size_is_refused_with_the_range);
 	tcase_add_test(t, read_signal_by_name_or_number_gives_its_number);
+	tcase_add_test(t, read_dump_signal_is_none_or_one_that_programs_leave_to_others);
+	tcase_add_test(t, read_dump_signal_that_takes_samples_is_refused);
 	tcase_add_test(t, read_signal_that_others_need_is_refused);
 	tcase_add_test(t, number_of_signal_text_is_the_kernel_s);
 	tcase_add_test(t, number_of_no_signal_is_negative);
