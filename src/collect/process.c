@@ -31,6 +31,7 @@ sn_process_new(pid_t pid, const struct sn_options *o, struct sn_images *images)
 	if (p == NULL)
 		return NULL;
 	p->pid = pid;
+	p->start_time = sn_proc_stat(pid, 22);
 	p->memfd = -1;
 	p->file_images = images;
 	p->depth = (uint32_t)o->depth;
@@ -150,7 +151,7 @@ static void
 fill_header(struct sn_process *p, struct sn_segment_header *h)
 {
 	h->pid = p->pid;
-	h->start_time = sn_proc_stat(p->pid, 22);
+	h->start_time = p->start_time;
 	h->mono_ns = sn_clock_mono_ns();
 	h->real_ns = sn_clock_ns(CLOCK_REALTIME);
 	sn_process_read_exe(p);

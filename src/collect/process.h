@@ -97,6 +97,7 @@ struct sn_perf_cost {
 
 struct sn_process {
 	pid_t pid;
+	uint64_t start_time;	/* field 22 of its stat; exec does not change it */
 	bool is_first;		/* the command of `sonde run` */
 	bool ended;
 	uint32_t images;	/* programs that this pid has run under us */
@@ -140,6 +141,8 @@ struct sn_process {
 	struct sn_perf_cost perf_cost;	/* since it was last judged */
 	const char *engine;		/* of the newest image, once that has ended */
 	char engine_why[200];
+	uint32_t dumps_done;		/* of seg.shared->dumps_asked */
+	bool is_dumping;
 
 	/* Sampling on and off. */
 	bool sampling;			/* is wanted */

@@ -417,6 +417,8 @@ sn_control_start(char **argv, char **envp)
 	err = socket != NULL ? start_outside(socket) : sn_inside_start(&o);
 	if (err == 0 && socket == NULL)
 		sn_gperf_started(&o);
+	if (err == 0 && socket != NULL)
+		sn_ends_begin(&o, false);
 	if (err == 0 && socket == NULL && o.http != NULL && *sn_inside_complaint() != '\0')
 		sn_env_complain(sn_inside_complaint());
 	if (err < 0)

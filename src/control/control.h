@@ -138,6 +138,24 @@ bool sn_control_owns(int sig);
 /* A set to wait for, less our signal; set itself (which may be NULL) when that is not in it. */
 const sigset_t *sn_control_without_ours(const sigset_t *set, sigset_t *copy);
 
+/* ends.c */
+
+/* Is it a signal of which we may have the default action? */
+bool sn_ends_watches(int sig);
+/* sigaction for such a one: what the program asks for is done; our handler in place of the default is not seen. */
+int sn_ends_sigaction(int sig, const struct sigaction *new, struct sigaction *old);
+
+/* What the program may see of the handler that its own has replaced: the default where ours stood for it. */
+__sighandler_t sn_ends_replaced(__sighandler_t handler);
+
+/*
+ * The process is about to die (abort), or to become another image (exec): the collector inside, if any, writes the
+ * file that was asked for and goes on; waited for as long as SONDE_EXIT_WAIT.  0; -ENOTCONN nothing collects here (a
+ * child of fork or vfork, or no collector inside); -ETIMEDOUT.  errno is kept; safe in a signal handler.
+ */
+int sn_control_flush_for_death(void);
+int sn_control_flush_for_exec(void);
+
 /* exit.c */
 
 /* The process is about to end: leave its last figures in the segment.  Idempotent, any thread. */

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -44,6 +45,17 @@ sn_family_settles(void)
 	return family.settles;
 }
 
+/* Links of the folder of tasks. */
+int32_t
+sn_family_threads(void)
+{
+	struct stat st;
+
+	if (stat("/proc/self/task", &st) < 0 || st.st_nlink < 3)
+		return 1;
+	return (int32_t)st.st_nlink - 2;
+}
+
 void
 sn_control_settle(void)
 {
@@ -55,7 +67,7 @@ sn_control_settle(void)
 		return;
 	sn_control_leave_guest();
 	family.settled_ns = sn_clock_mono_ns();
-	err = sn_inside_start(sn_inside_options());
+	err = sn_inside_start(&sn_inside_host()->options);
 	if (err < 0)
 		sn_log(SN_LOG_FILE, "process %d runs unprofiled: %s", (int)family.pid, strerror(-err));
 	errno = saved;
@@ -87,6 +99,6 @@ sn_control_return(bool left)
 
 	if (!left)
 		return;
-	o = *sn_inside_options();
+	o = sn_inside_host()->options;
 	(void)sn_control_begin(&o);
 }

@@ -16,7 +16,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "base/atomic.h"
@@ -103,10 +102,16 @@ leave(void)
 	SN_STORE_RELEASE(&inside.owner, 0);
 }
 
-const struct sn_options *
-sn_inside_options(void)
+struct sn_host *
+sn_inside_host(void)
 {
-	return &inside.host.options;
+	return &inside.host;
+}
+
+bool
+sn_inside_is_ending(void)
+{
+	return SN_LOAD_RELAXED(&inside.ending);
 }
 
 int32_t
@@ -298,17 +303,7 @@ fill_host(const struct sn_options *o)
 	h->end = at_exit;
 	h->collector[0] = '\0';
 	h->kept = NULL;
-}
-
-/* How many threads there are: links of /proc/self/task. */
-static int32_t
-count_threads(void)
-{
-	struct stat st;
-
-	if (stat("/proc/self/task", &st) < 0 || st.st_nlink < 3)
-		return 1;
-	return (int32_t)st.st_nlink - 2;
+	h->image = sn_clock_mono_ns();
 }
 
 static int
@@ -327,7 +322,7 @@ start(const struct sn_options *o)
 	if (err < 0)
 		return err;
 	fill_host(&kept);
-	inside.threads = count_threads();
+	inside.threads = sn_family_threads();
 	s->shared->pid_inside = (uint64_t)sn_syscall0(SYS_getpid);
 	inside.pid = (int32_t)s->shared->pid_inside;
 	SN_STORE_RELAXED(&sn_live_page->inside, 1u);
@@ -345,6 +340,7 @@ start(const struct sn_options *o)
 		(void)atexit(at_exit);	/* after the module was opened: runs before its destructors */
 		(void)at_quick_exit(at_exit);
 	}
+	sn_ends_begin(&kept, true);
 	return 0;
 }
 
@@ -492,6 +488,7 @@ sn_control_seal(bool all_threads)
 			(int)inside.pid);
 		(void)sn_control_join();
 	}
+	sn_ends_seal();
 	SN_STORE_RELEASE(&inside.sealed, sn_live() != NULL || sn_inside_has_segment());
 }
 
@@ -554,6 +551,8 @@ restart(const struct sn_options *o)
 	err = start_thread();
 	if (err == 0 && !so.idle)
 		sn_call_set_sampling(true);
+	if (err == 0)
+		sn_ends_begin(&kept, true);
 	return err;
 }
 

@@ -50,6 +50,8 @@ void sn_lazy_forget(void);
 void sn_family_note(bool is_inside, int32_t threads);
 /* Will this child get its own collector in a moment? */
 bool sn_family_settles(void);
+/* How many threads the process has. */
+int32_t sn_family_threads(void);
 
 /* environ.c */
 
@@ -82,6 +84,16 @@ void sn_ids_note(void);
 int sn_call_arm(int32_t tid);
 void sn_call_set_sampling(bool on);
 
+/* ends.c */
+
+/*
+ * Sampling has begun: watch for the signals that end the process by default (with a collector inside that has
+ * something to write or to remove), and for SONDE_DUMP_SIGNAL.
+ */
+void sn_ends_begin(const struct sn_options *o, bool is_inside);
+/* A seccomp filter comes: the actions that end the process are the kernel's own again. */
+void sn_ends_seal(void);
+
 /* module.c */
 
 struct sn_module {
@@ -110,8 +122,10 @@ void sn_inside_thread_ends(void);
 /* fork: hold it off while a module is half open; in the child: there is no collector here. */
 void sn_inside_before_fork(void);
 void sn_inside_after_fork(bool is_child);
-/* The options it was started with here or in an ancestor. */
-const struct sn_options *sn_inside_options(void);
+/* What it was given; its options are those it was started with here or in an ancestor. */
+struct sn_host *sn_inside_host(void);
+/* The process exits, and the collector writes its last file. */
+bool sn_inside_is_ending(void);
 /* Of the collector's thread; 0 while it is not known. */
 int32_t sn_inside_tid(void);
 /* How many threads the program has, as far as they went through us. */

@@ -59,6 +59,8 @@ sn_control_sigaction(int sig, const struct sigaction *new, struct sigaction *old
 	uint32_t index = SN_LOAD_ACQUIRE(&sn_foreign_index) & 1;
 	struct sigaction wish;
 
+	if (sn_ends_watches(sig))
+		return sn_ends_sigaction(sig, new, old);
 	if (!sn_control_owns(sig))
 		return sn_real_sigaction(sig, new, old);
 	if (new != NULL)

@@ -56,6 +56,7 @@ sn_preload_resolve(void)
 		(void)real((enum real)i);
 	sn_preload_resolve_alone();
 	sn_preload_resolve_sealed();
+	sn_preload_resolve_ends();
 }
 
 SN_EXPORT int
@@ -96,8 +97,8 @@ signal(int sig, __sighandler_t handler)
 {
 	struct sigaction new = { .sa_handler = handler, .sa_flags = SA_RESTART }, old;
 
-	if (!sn_control_owns(sig))
-		return ((__sighandler_t (*)(int, __sighandler_t))real(REAL_SIGNAL))(sig, handler);
+	if (!sn_control_owns(sig) && !(sn_ends_watches(sig) && handler == SIG_DFL))
+		return sn_ends_replaced(((__sighandler_t (*)(int, __sighandler_t))real(REAL_SIGNAL))(sig, handler));
 	if (handler == SIG_ERR) {
 		errno = EINVAL;
 		return SIG_ERR;

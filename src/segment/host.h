@@ -16,13 +16,19 @@
 #include "segment/layout.h"
 
 /* Equal in libsonde.so and its module, or the module is not used. */
-#define SN_HOST_STAMP	"0.1.0+7"
+#define SN_HOST_STAMP	"0.1.0+8"
 
 /* What the program wants of the collector's thread; written by application threads (release). */
 enum sn_host_stop {
 	SN_HOST_RUN,
 	SN_HOST_PAUSE,		/* return at once; what was sampled is kept for the next run (unshare, setns) */
 	SN_HOST_END,		/* write the file that was asked for, then return */
+};
+
+/* Why the file is wanted though the collector goes on. */
+enum sn_host_flush {
+	SN_FLUSH_FILE,		/* exec comes, and may fail */
+	SN_FLUSH_DYING,		/* as far as we know the process is about to die: its socket goes, too */
 };
 
 struct sn_host {
@@ -39,9 +45,13 @@ struct sn_host {
 	void (*end)(void);			/* application threads, at exit: tell the collector, wait */
 
 	uint32_t stop;				/* enum sn_host_stop */
+	uint32_t flush_asked;			/* so many times (release); then it is nudged */
+	uint32_t flush_how;			/* enum sn_host_flush, of the newest */
+	uint64_t image;				/* one number for as long as this image runs */
 
 	/* Written by the collector's thread. */
 	uint32_t ready;				/* 1: serving (release); 2: it has returned.  A futex word. */
+	uint32_t flush_done;			/* of flush_asked: files are there, or cannot be; a futex word */
 	int32_t error;				/* why it returned, 0 or negative errno */
 	char complaint[400];			/* … a line for people, "" when there is none */
 	char collector[64];			/* the abstract socket that processes of the tree and API calls ask */

@@ -62,16 +62,25 @@ sn_guest_cost_end(struct sn_guest *g, uint64_t begun)
 	g->own_cpu_ns += sn_clock_ns(CLOCK_THREAD_CPUTIME_ID) - begun;
 }
 
+void
+sn_guest_close_socket(struct sn_guest *g)
+{
+	if (g->listener != NULL) {
+		sn_http_unlisten(g->listener);
+		g->listener = NULL;
+		g->socket.fd = -1;		/* the listener had it */
+	}
+	sn_socket_remove(&g->socket);
+	g->socket = (struct sn_socket){ .fd = -1 };
+	g->socket_tried = false;
+}
+
 static void
 free_guest(struct sn_guest *g)
 {
 	if (g->ended != NULL)
 		event_free(g->ended);
-	if (g->listener != NULL) {
-		sn_http_unlisten(g->listener);
-		g->socket.fd = -1;		/* the listener had it */
-	}
-	sn_socket_remove(&g->socket);
+	sn_guest_close_socket(g);
 	if (g->pidfd >= 0)
 		(void)close(g->pidfd);
 	sn_buf_free(&g->cmdline);

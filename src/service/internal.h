@@ -51,6 +51,7 @@ struct sn_job {
 	size_t addr_count;
 	enum sn_symbolize how;		/* lowered when a child dies of it */
 	char file[4096];		/* "": the bytes go to done */
+	bool is_interim;		/* not the last word on its process */
 	int memfd;			/* where a child leaves the bytes; -1 none */
 	/* Called once.  memfd: the bytes, at its start; -1 on error and for files. */
 	void (*done)(void *arg, int err, int memfd);
@@ -107,6 +108,11 @@ struct sn_service {
 	bool is_ending;			/* no new job */
 	bool accept_paused;		/* until the next tick: out of descriptors, or somebody knocks too often */
 	uint32_t turned_away;		/* since the last tick */
+	struct {			/* inside: what the program asked for by host->flush_asked */
+		uint32_t asked, files;	/* … so far; files still to be written */
+		uint64_t began_ns;
+		bool busy;
+	} flush;
 
 	pid_t command;
 	bool command_ended;
@@ -135,6 +141,8 @@ struct sn_guest *sn_guest_of(struct sn_service *s, struct sn_process *p);
 void sn_guest_note_program(struct sn_guest *g, const struct sn_guest *parent);
 /* Give it its Unix socket, unless it has one. */
 void sn_guest_open_socket(struct sn_guest *g);
+/* Take it away; the next scan gives it another. */
+void sn_guest_close_socket(struct sn_guest *g);
 /* The process is gone, or a zombie whose clock can still be read. */
 void sn_guest_end(struct sn_service *s, struct sn_guest *g);
 /* Free it without a profile. */
@@ -179,6 +187,14 @@ void sn_workers_start(struct sn_service *s);
 void sn_workers_reap(struct sn_service *s);
 /* Is a profile waiting or being written? */
 bool sn_workers_busy(const struct sn_service *s);
+
+/* flush.c */
+/* A job of the guest's profile up to now, or of its own span.  0 or -errno, and no job. */
+int sn_job_so_far(struct sn_service *s, struct sn_guest *g, bool is_span, struct sn_job **out);
+/* Write its file as of now; done (may be NULL) is called as for sn_job_submit_file.  0 or -errno, which is logged. */
+int sn_flush_guest(struct sn_service *s, struct sn_guest *g, void (*done)(void *arg, int err, int memfd), void *arg);
+/* Has anybody asked for a file? */
+void sn_flush_tick(struct sn_service *s);
 
 /* job_inside.c: no fork of the program; names come from a child that is another program */
 void sn_job_run_inside(struct sn_service *s, struct sn_job *j);

@@ -189,8 +189,8 @@ tell_result(struct sn_service *s, const struct sn_job *j, int err)
 
 	if (err < 0)
 		sn_log(SN_LOG_FILE, "profile of process %d: %s: %s", (int)j->process->pid, j->file, strerror(-err));
-	if (r == NULL)
-		return;
+	if (r == NULL || j->is_interim)
+		return;			/* the last one counts */
 	if (j->process->is_first) {
 		r->error = err;
 		memcpy(r->file, j->file, sizeof(r->file));
@@ -212,13 +212,27 @@ sn_job_finish(struct sn_service *s, struct sn_job *j, int err)
 	free_job(j);
 }
 
-/* As many as one child may have, all to be looked up the same way. */
+/* Two children that write the same file would leave the older profile there, should its child be the slower. */
+static bool
+is_being_written(const struct sn_service *s, const struct sn_job *j)
+{
+	for (int i = 0; i < SN_WORKERS_MAX && j->file[0] != '\0'; i++)
+		for (const struct sn_job *o = s->workers[i].jobs; s->workers[i].pid > 0 && o != NULL; o = o->next)
+			if (strcmp(o->file, j->file) == 0)
+				return true;
+	return false;
+}
+
+/* As many as one child may have, all to be looked up the same way.  NULL: the first must wait. */
 static struct sn_job *
-take_jobs(struct sn_job_queue *q)
+take_jobs(const struct sn_service *s, struct sn_job_queue *q)
 {
 	struct sn_job *first = q->first, *last = first;
 
-	for (int n = 1; last->next != NULL && n < SN_JOBS_MAX && last->next->how == first->how; n++)
+	if (is_being_written(s, first))
+		return NULL;
+	for (int n = 1; last->next != NULL && n < SN_JOBS_MAX && last->next->how == first->how &&
+	     !is_being_written(s, last->next); n++)
 		last = last->next;
 	q->first = last->next;
 	last->next = NULL;
@@ -236,7 +250,9 @@ start_some(struct sn_service *s, struct sn_job_queue *q, int from, int to)
 
 		if (w->pid > 0)
 			continue;
-		w->jobs = take_jobs(q);
+		w->jobs = take_jobs(s, q);
+		if (w->jobs == NULL)
+			return;
 		err = start(s, w);
 		while (err < 0 && w->jobs != NULL) {
 			struct sn_job *j = w->jobs;
@@ -403,6 +419,16 @@ try_with_less(struct sn_job *j, int status)
 	return true;
 }
 
+/* It would be written anew after the last word on its process. */
+static bool
+is_outdated(const struct sn_service *s, const struct sn_job *j)
+{
+	for (const struct sn_job *o = s->files.first; j->is_interim && o != NULL; o = o->next)
+		if (o->process == j->process && o->file[0] != '\0')
+			return true;
+	return false;
+}
+
 /* The child has gone: a number for each job that it finished, none for the one that it died of. */
 static void
 take_results(struct sn_service *s, struct sn_worker *w, int status)
@@ -420,6 +446,8 @@ take_results(struct sn_service *s, struct sn_worker *w, int status)
 		}
 		if (!died && !try_with_less(j, status))
 			sn_job_finish(s, j, -EIO);
+		else if (is_outdated(s, j))
+			sn_job_finish(s, j, -ECANCELED);
 		else
 			sn_job_submit(s, j);
 		died = true;

@@ -22,6 +22,7 @@
 
 #include "base/log.h"
 #include "base/syscall.h"
+#include "deliver/earlier.h"
 #include "deliver/file.h"
 #include "service/internal.h"
 
@@ -127,12 +128,32 @@ free_child(struct sn_inside_child *c)
 	free(c);
 }
 
+/* Another image of the process may have left its file there, by a collector of its own. */
+static int
+write_file(const struct sn_service *s, const struct sn_job *j, const struct sn_buf *out)
+{
+	const struct sn_image_id id = { j->process->pid, j->process->start_time, s->host->image };
+	struct sn_buf marked = { 0 };
+	int err = sn_earlier_mark(out, &id, &marked);
+
+	if (err == 0) {
+		int e = sn_earlier_keep(j->file, &id);
+
+		if (e < 0)
+			sn_log(SN_LOG_FILE, "%s of an earlier program of process %d is replaced: %s", j->file,
+				(int)id.pid, strerror(-e));
+		err = sn_file_write(j->file, marked.data, marked.len);
+	}
+	sn_buf_free(&marked);
+	return err;
+}
+
 /* The bytes go where the job wants them. */
 static void
 deliver(struct sn_service *s, struct sn_job *j, int err, const struct sn_buf *out)
 {
 	if (err == 0 && j->file[0] != '\0') {
-		err = sn_file_write(j->file, out->data, out->len);
+		err = write_file(s, j, out);
 	} else if (err == 0) {
 		j->memfd = memfd_create("sonde-answer", MFD_CLOEXEC);
 		err = j->memfd < 0 ? -errno : sn_job_fill(j->memfd, out);

@@ -138,25 +138,6 @@ join_own_program(struct sn_service *s)
 	return 0;
 }
 
-/* The file of one process, as of now. */
-static void
-submit_last_file(struct sn_service *s, struct sn_guest *g)
-{
-	struct sn_job *j;
-	int err;
-
-	(void)sn_process_mark(g->process, &s->options);
-	j = sn_job_new(s, g->process);
-	err = j == NULL ? -ENOMEM : sn_process_so_far(g->process, &s->options, g->own_cpu_ns, &j->window);
-	if (err < 0 && j != NULL)
-		sn_job_finish(s, j, err);
-	else if (err == 0)
-		err = sn_job_submit_file(s, j);
-	if (err < 0)
-		sn_log(SN_LOG_FILE, "the profile of process %d could not be written: %s", (int)g->process->pid,
-			strerror(-err));
-}
-
 /* The program waits, so not for ever: when two thirds of the time are over, names from symbol tables must do. */
 static void
 wait_for_files(struct sn_service *s, uint64_t wait)
@@ -183,10 +164,10 @@ write_last_files(struct sn_service *s)
 	(void)event_base_loop(s->base, EVLOOP_NONBLOCK);	/* children that have ended by now get theirs as such */
 	own = sn_guest_find(s, getpid());
 	if (own != NULL && !own->file_is_final)
-		submit_last_file(s, own);
+		(void)sn_flush_guest(s, own, NULL, NULL);
 	for (struct sn_guest *g = s->guests; g != NULL; g = g->next)
 		if (g != own && g->process->count.samples > 0 && !g->file_is_final)
-			submit_last_file(s, g);
+			(void)sn_flush_guest(s, g, NULL, NULL);
 	wait_for_files(s, own != NULL && own->file_is_final ? STOP_WAIT_NS : (uint64_t)s->options.exit_wait);
 }
 

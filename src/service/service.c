@@ -145,6 +145,7 @@ sn_service_tick(struct sn_service *s)
 	}
 	if (s->next_listen_ns != 0 && s->port == 0 && now >= s->next_listen_ns)
 		(void)listen_tcp(s, why);
+	sn_flush_tick(s);
 	sn_workers_start(s);
 	if (taken >= RECORDS_A_TICK)
 		set_tick(s, 1000);

@@ -176,16 +176,9 @@ begin_so_far(struct connection *c, struct sn_guest *g, bool to_file, bool is_spa
 
 	if (to_file && s->file == NULL)
 		return -ENOENT;
-	j = sn_job_new(s, g->process);
-	if (j == NULL)
-		return -ENOMEM;
-	(void)sn_process_mark(g->process, &s->options);
-	err = is_span ? sn_span_profile(s, g, j) :
-		sn_process_so_far(g->process, &s->options, g->own_cpu_ns, &j->window);
-	if (err < 0) {
-		sn_job_finish(s, j, err);
+	err = sn_job_so_far(s, g, is_span, &j);
+	if (err < 0)
 		return err;
-	}
 	j->done = on_asked;
 	j->arg = c;
 	if (to_file)

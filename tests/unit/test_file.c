@@ -18,7 +18,9 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "deliver/earlier.h"
 #include "deliver/file.h"
+#include "encode/pprof.h"
 
 static char folder[128];
 static char path[160];			/* of a file in the folder */
@@ -414,6 +416,71 @@ START_TEST(write_to_a_read_only_disk_is_refused)
 }
 END_TEST
 
+/* ---- files of earlier images ---- */
+
+/* A file as the collector inside writes it. */
+static void
+write_of_image(const char *name, const struct sn_image_id *id, const char *text)
+{
+	struct sn_buf gz = { 0 }, marked = { 0 }, back = { 0 };
+
+	ck_assert_int_eq(sn_gzip(text, strlen(text), &gz), 0);
+	ck_assert_int_eq(sn_earlier_mark(&gz, id, &marked), 0);
+	ck_assert_int_eq(sn_gunzip(marked.data, marked.len, 100, &back), 0);
+	ck_assert_uint_eq(back.len, strlen(text));
+	ck_assert_int_eq(sn_earlier_mark(&marked, id, &back), -EBADMSG);	/* once */
+	ck_assert_int_eq(sn_earlier_keep(name, id), 0);
+	ck_assert_int_eq(sn_file_write(name, marked.data, marked.len), 0);
+	sn_buf_free(&gz);
+	sn_buf_free(&marked);
+	sn_buf_free(&back);
+}
+
+START_TEST(earlier_file_of_the_same_process_steps_aside)
+{
+	struct sn_image_id id = { 10, 1234567, 1 }, other = { 10, 7654321, 9 };
+
+	ck_assert_int_eq(chdir(folder), 0);
+	write_of_image("x.pb.gz", &id, "a");
+	write_of_image("x.pb.gz", &id, "b");			/* the same image: its newer file */
+	ck_assert_int_eq(access("x.1.pb.gz", F_OK), -1);
+	id.image = 2;
+	write_of_image("x.pb.gz", &id, "c");
+	ck_assert_int_eq(access("x.1.pb.gz", F_OK), 0);
+	id.image = 3;
+	write_of_image("x.pb.gz", &id, "d");
+	ck_assert_int_eq(access("x.2.pb.gz", F_OK), 0);
+	write_of_image("x.pb.gz", &other, "e");			/* another process of that pid: over it */
+	ck_assert_int_eq(access("x.3.pb.gz", F_OK), -1);
+	other.image = 10;
+	write_of_image("x.pb.gz", &other, "f");			/* … and over the numbers of that one */
+	ck_assert_int_eq(access("x.3.pb.gz", F_OK), -1);
+	write_of_image("y", &id, "g");
+	id.image = 4;
+	write_of_image("y", &id, "h");
+	ck_assert_int_eq(access("y.1", F_OK), 0);
+}
+END_TEST
+
+START_TEST(earlier_files_that_are_not_ours_stay)
+{
+	struct sn_image_id id = { 10, 1234567, 1 };
+
+	ck_assert_int_eq(chdir(folder), 0);
+	ck_assert_int_eq(sn_file_write("x.1.pb.gz", "mine", 4), 0);
+	ck_assert_int_eq(symlink("nowhere", "x.2.pb.gz"), 0);
+	write_of_image("x.pb.gz", &id, "a");
+	id.image = 2;
+	write_of_image("x.pb.gz", &id, "b");
+	ck_file_is("x.1.pb.gz", "mine");
+	ck_assert_int_eq(access("x.3.pb.gz", F_OK), 0);
+	ck_assert_int_eq(sn_earlier_keep("absent.pb.gz", &id), 0);
+	ck_assert_int_eq(sn_earlier_keep("x.1.pb.gz", &id), 0);
+	ck_assert_int_eq(mkfifo("fifo", 0600), 0);
+	ck_assert_int_eq(sn_earlier_keep("fifo", &id), 0);	/* and does not wait for a writer */
+}
+END_TEST
+
 static Suite *
 file_suite(void)
 {
@@ -445,6 +512,8 @@ file_suite(void)
 	tcase_add_test(t, write_leaves_a_signal_that_was_pending_before);
 	tcase_add_test(t, write_to_a_full_disk_keeps_the_old_file_and_nothing_else);
 	tcase_add_test(t, write_to_a_read_only_disk_is_refused);
+	tcase_add_test(t, earlier_file_of_the_same_process_steps_aside);
+	tcase_add_test(t, earlier_files_that_are_not_ours_stay);
 	suite_add_tcase(s, t);
 	return s;
 }
