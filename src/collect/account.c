@@ -67,6 +67,18 @@ take_refused(struct sn_process *p, struct sn_thread_view *v, uint32_t group, int
 	add_residual(&p->profile.groups[group], v, 0, 0, 0);	/* what it was before the refusal */
 }
 
+/* What the residual grew by while the signal was blocked stays named so when it is let in again. */
+static int64_t
+blocked_of(const struct sn_thread_view *v, int64_t residual)
+{
+	int64_t grown = sn_difference(residual, v->residual_ns);
+	int64_t blocked = v->blocks_signal && grown > 0 ? sn_sum(v->blocked_ns, grown) : v->blocked_ns;
+
+	if (blocked > residual)
+		blocked = residual;
+	return blocked > 0 ? blocked : 0;
+}
+
 void
 sn_process_account(struct sn_process *p, struct sn_thread_view *v, uint64_t cpu_ns, uint64_t credited_ns)
 {
@@ -85,7 +97,7 @@ sn_process_account(struct sn_process *p, struct sn_thread_view *v, uint64_t cpu_
 		take_refused(p, v, g, residual, credited);
 		return;
 	}
-	blocked = v->blocks_signal && residual > 0 ? residual : 0;
+	blocked = blocked_of(v, residual);
 	kernel = v->kernel_ns;
 	if (v->drive == SN_BY_PERF_USER && !v->blocks_signal)
 		kernel = sn_sum(kernel, sn_difference(residual, v->residual_ns));

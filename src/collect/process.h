@@ -48,6 +48,8 @@ struct sn_thread_view {
 	bool is_main, closed;	/* closed: its residual has been taken */
 	bool refused;		/* no timer */
 	bool blocks_signal;
+	bool blocked_before;		/* when we last looked, */
+	int64_t looked_at_ns;		/* and what was not credited then */
 	uint32_t drive;		/* enum sn_slot_drive */
 	uint64_t perf_cpu_ns, perf_credited_ns, switches;	/* with a perf event, at the last scan that was sharp */
 	uint8_t gone;		/* scans since its slot was found free, or the thread missing */

@@ -22,7 +22,7 @@
 #include "collect/process.h"
 
 #define COMM_AGAIN_NS	SN_NS_PER_SEC		/* names change: read them again so often */
-#define BLOCKED_NS	(SN_NS_PER_SEC / 20)	/* more uncredited time than this makes us look at the mask */
+#define BLOCKED_NS	(SN_NS_PER_SEC / 50)	/* more uncredited time than this makes us look at the mask */
 #define ASK_MAX		5
 
 /* Read a small file under /proc/PID/task/TID into text (NUL-terminated).  Length, or -errno. */
@@ -183,6 +183,29 @@ wish(struct sn_process *p, enum sn_wish_op op, uint32_t arg)
 	}
 }
 
+/*
+ * Did the thread use more than it was credited since we last looked?  If its mask has our signal now, or had it then,
+ * that is why.
+ */
+static void
+look_at_mask(const struct sn_process *p, struct sn_thread_view *v, uint64_t cpu, uint64_t credited, uint32_t signal)
+{
+	int64_t uncredited = sn_difference(sn_difference((int64_t)cpu, v->off_cpu_ns),
+		sn_difference((int64_t)credited, v->off_credited_ns));
+	int64_t more = sn_difference(uncredited, v->looked_at_ns);
+	bool now;
+
+	v->blocks_signal = v->blocked_before;
+	if (more < 0)
+		v->looked_at_ns = uncredited;
+	if (more <= (int64_t)BLOCKED_NS)
+		return;
+	now = has_signal(p, v->tid, "SigBlk", signal);
+	v->blocks_signal |= now;
+	v->blocked_before = now;
+	v->looked_at_ns = uncredited;
+}
+
 static void
 scan_slot(struct sn_process *p, uint32_t slot, uint32_t signal)
 {
@@ -211,9 +234,7 @@ scan_slot(struct sn_process *p, uint32_t slot, uint32_t signal)
 		v->timer_left = true;
 		return;
 	}
-	if (sn_difference((int64_t)cpu, v->off_cpu_ns) >
-	    sn_difference((int64_t)(credited + BLOCKED_NS), v->off_credited_ns))
-		v->blocks_signal = has_signal(p, v->tid, "SigBlk", signal);
+	look_at_mask(p, v, cpu, credited, signal);
 	if (SN_LOAD_ACQUIRE(&sl->state) == SN_SLOT_UNARMED)
 		v->refused = true;	/* when sampling began again */
 	meet_perf(p, v, sl, cpu, credited);

@@ -422,7 +422,7 @@ START_TEST(sums_are_the_same_however_often_a_thread_is_looked_at)
 		uint64_t before = p->accounted_ns;
 
 		for (uint32_t i = 0; i < looks; i++) {
-			v.blocks_signal = i % 2 == 0;
+			v.blocks_signal = true;
 			sn_process_account(p, &v, (i * 37 + 5) * MS, (i * 29 + 8) * MS);
 		}
 		v.blocks_signal = true;
