@@ -380,6 +380,8 @@ sn_process_scan(struct sn_process *p, uint32_t signal)
 	if (p->sampling && same_pid_namespace(p)) {
 		for (uint32_t i = 0; i < p->slots_used; i++)
 			scan_slot(p, i, signal);
+		if (!p->ended && p->host != NULL && p->host->recheck != NULL)
+			p->host->recheck();
 		if (!p->ended)
 			scan_strays(p, signal);
 		sn_process_judge_perf(p);

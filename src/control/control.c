@@ -154,6 +154,7 @@ sn_control_create_thread(sn_create_fn *real, pthread_t *thread, const pthread_at
 		return real(thread, attr, fn, arg);	/* the collector inside sees it, and arms it from there */
 	if (live == NULL && sn_lazy_join())
 		live = sn_live();
+	sn_signals_recheck();
 	if (live != NULL)
 		slot = sn_control_claim_slot(live);
 
@@ -244,6 +245,8 @@ after_fork_in_parent(void)
 static void
 after_fork_in_child(void)
 {
+	if (!sn_control_is_sealed())
+		sn_signals_forked();
 	sn_inside_after_fork(true);
 	sn_filter_forked();
 	sn_lazy_forget();
@@ -254,16 +257,6 @@ after_fork_in_child(void)
 	(void)pthread_setspecific(control.key, (void *)UINTPTR_MAX);
 	if (!sn_family_settles() && sn_lazy_begin(&control.state.options) < 0)
 		(void)sn_control_join_parent();
-}
-
-static int
-install_handler(int signal)
-{
-	struct sigaction sa = { .sa_sigaction = sn_handler, .sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK };
-
-	/* All signals wait: a handler of the program that jumps away must not leave a record half written. */
-	(void)sigfillset(&sa.sa_mask);
-	return sn_real_sigaction(signal, &sa, &sn_foreign_action[0]) < 0 ? -errno : 0;
 }
 
 static int
@@ -318,7 +311,7 @@ sn_control_prepare(void)
 int
 sn_control_go_live(void)
 {
-	int err = install_handler((int)control.state.segment.header->options.signal);
+	int err = sn_signals_install((int)control.state.segment.header->options.signal);
 
 	if (err < 0)
 		return err;

@@ -9,9 +9,11 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/time.h>
 
 #include "base/options.h"
 #include "hot/live.h"
+#include "source/source.h"
 
 /* connect.c: raw system calls only, so that it can run in the child of a fork. */
 
@@ -133,10 +135,55 @@ int sn_real_sigaction(int sig, const struct sigaction *new, struct sigaction *ol
  */
 int sn_control_sigaction(int sig, const struct sigaction *new, struct sigaction *old);
 
-/* Is this the signal that takes our samples, in a process that is sampled? */
+/* The same by the system call's own struct; 0 or -errno. */
+long sn_control_raw_sigaction(int sig, const void *new, void *old);
+/* Is this the signal that takes our samples?  It stays so in children of any kind. */
+bool sn_control_is_own(int sig);
+/* The same, in the process whose action it is (not: in a vfork child). */
 bool sn_control_owns(int sig);
-/* A set to wait for, less our signal; set itself (which may be NULL) when that is not in it. */
-const sigset_t *sn_control_without_ours(const sigset_t *set, sigset_t *copy);
+/* signal() and its like for our signal, by flags: SA_RESTART means as BSD's. */
+__sighandler_t sn_control_signal(int sig, __sighandler_t handler, int flags);
+int sn_control_siginterrupt(int sig, bool interrupts);
+
+typedef int sn_setitimer_fn(int, const struct itimerval *, struct itimerval *);
+typedef int sn_getitimer_fn(int, struct itimerval *);
+int sn_control_setitimer(sn_setitimer_fn *real, int which, const struct itimerval *new, struct itimerval *old);
+int sn_control_getitimer(sn_getitimer_fn *real, int which, struct itimerval *now);
+
+/* masks.c: the program's masks, with our signal kept out of the real ones. */
+
+/* As pthread_sigmask: 0 or an error number, errno untouched. */
+int sn_control_sigmask(int how, const sigset_t *set, sigset_t *old);
+/* Does the program block it in this thread? */
+bool sn_control_mask_has(int sig);
+/* rt_sigprocmask itself; 0 or -errno. */
+long sn_mask_call(int how, const uint64_t *set, uint64_t *old);
+/* A mask that libc will set later (a thread's attribute, sa_mask), and one that it answers. */
+void sn_control_set_to_kernel(sigset_t *set);
+void sn_control_set_to_program(sigset_t *set);
+/* Is our signal in it?  set may be NULL. */
+bool sn_control_set_has_own(const sigset_t *set);
+void sn_control_set_drop_own(sigset_t *set);
+/* Wait under that mask, as sigsuspend does. */
+int sn_control_suspend(const sigset_t *set, int (*real)(const sigset_t *));
+/* What is pending, less what is only ours. */
+void sn_control_pending(sigset_t *set);
+/* Wait for a signal of the set that is not ours. */
+typedef int sn_timedwait_fn(const sigset_t *, siginfo_t *, const struct timespec *);
+int sn_control_wait(sn_timedwait_fn *real, const sigset_t *set, siginfo_t *info, const struct timespec *timeout);
+
+/* exec.c */
+
+/* Round each exec and each spawn; failed also after a spawn that did well.  Both keep errno. */
+struct sn_exec {
+	uint64_t mask;			/* the real one of before, */
+	bool masked;			/* if it was changed */
+	bool ignored;			/* the signal is ignored for real */
+	bool parted;			/* the image's file is written, and no event runs */
+	struct sn_engine_pause engine;
+};
+void sn_control_exec_begin(struct sn_exec *e, bool is_spawn);
+void sn_control_exec_failed(struct sn_exec *e);
 
 /* ends.c */
 

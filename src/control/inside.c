@@ -255,25 +255,24 @@ collector_main(void *arg)
 	return NULL;
 }
 
-/* All signals blocked, by pthread_sigmask: it leaves out those that glibc needs, for setuid among others. */
+/* All signals blocked for real, but for those that libc needs, for setuid among others. */
 static int
 start_thread(void)
 {
-	sigset_t all, was;
+	uint64_t all = ~(3ull << 31), was = 0;	/* 32 and 33 are libc's */
 	pthread_attr_t attr;
 	int err = -pthread_attr_init(&attr);
 
 	if (err < 0)
 		return err;
 	(void)pthread_attr_setstacksize(&attr, STACK_BYTES);
-	(void)sigfillset(&all);
 	inside.tid = 0;
 	inside.host.ready = 0;
 	inside.host.error = 0;
 	SN_STORE_RELEASE(&inside.host.stop, (uint32_t)SN_HOST_RUN);
-	(void)pthread_sigmask(SIG_SETMASK, &all, &was);
+	(void)sn_syscall4(SYS_rt_sigprocmask, SIG_SETMASK, &all, &was, sizeof(was));
 	err = -inside.module.create(&inside.thread, &attr, collector_main, NULL);
-	(void)pthread_sigmask(SIG_SETMASK, &was, NULL);
+	(void)sn_syscall4(SYS_rt_sigprocmask, SIG_SETMASK, &was, NULL, sizeof(was));
 	(void)pthread_attr_destroy(&attr);
 	if (err == 0) {
 		sn_ids_note();			/* the thread has ours */
@@ -300,6 +299,7 @@ fill_host(const struct sn_options *o)
 	h->options = *o;
 	h->arm = sn_call_arm;
 	h->set_sampling = sn_call_set_sampling;
+	h->recheck = sn_signals_recheck;
 	h->end = at_exit;
 	h->collector[0] = '\0';
 	h->kept = NULL;
@@ -490,6 +490,7 @@ sn_control_seal(bool all_threads)
 	}
 	sn_ends_seal();
 	SN_STORE_RELEASE(&inside.sealed, sn_live() != NULL || sn_inside_has_segment());
+	SN_STORE_RELEASE(&sn_foreign_quiet, inside.sealed ? 1u : 0u);
 }
 
 void

@@ -66,6 +66,26 @@ void sn_env_complain(const char *line);
 /* Copy the texts to memory of our own: programs write over their environment.  0 or -ENOMEM. */
 int sn_options_keep(struct sn_options *o);
 
+/* masks.c */
+
+/* A mask of the program's as the kernel is to have it, for SIG_BLOCK, SIG_UNBLOCK or SIG_SETMASK; and back. */
+uint64_t sn_mask_to_kernel(int how, uint64_t set);
+uint64_t sn_mask_to_program(uint64_t set);
+
+/* signals.c */
+
+/* Our handler, for this signal; what was there is the program's action.  0 or -errno. */
+int sn_signals_install(int sig);
+/* In the child of a fork: what its parent had is its own now. */
+void sn_signals_forked(void);
+/* A system call that we do not see may have put another handler there: that is the program's wish, ours goes back. */
+void sn_signals_recheck(void);
+/* Is our handler in place, as the kernel says? */
+bool sn_signals_is_ours(void);
+/* The signal is ignored for real, while a new image starts; heed: our handler is back. */
+void sn_signals_ignore(void);
+void sn_signals_heed(void);
+
 /* memory.c */
 
 /* A segment of this process's own into s, its header filled.  0 or negative errno. */

@@ -48,7 +48,6 @@ int
 sn_lazy_begin(const struct sn_segment_options *o)
 {
 	pid_t tid = (pid_t)sn_syscall0(SYS_gettid);
-	uint64_t mask = 1ull << (o->signal - 1);
 	struct sigevent ev = {
 		.sigev_notify = SIGEV_THREAD_ID,
 		.sigev_signo = (int)o->signal,
@@ -68,7 +67,7 @@ sn_lazy_begin(const struct sn_segment_options *o)
 	lazy.timer = id;
 	lazy.pid = (int32_t)sn_syscall0(SYS_getpid);
 	SN_STORE_RELEASE(&lazy.waiting, 1u);
-	(void)sn_syscall4(SYS_rt_sigprocmask, SIG_UNBLOCK, &mask, NULL, sizeof(mask));
+	sn_own_signal_through(o->signal, false);
 	err = sn_syscall4(SYS_timer_settime, id, 0, &when, NULL);
 	if (err < 0)
 		sn_lazy_forget();

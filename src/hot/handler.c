@@ -15,37 +15,9 @@
 static struct sn_live_page never_live;
 
 struct sn_live_page *sn_live_page = &never_live;
-struct sigaction sn_foreign_action[2];
-uint32_t sn_foreign_index;
 uint32_t sn_newest_cookie;
 sn_first_tick_fn *sn_first_tick;
 __thread uint32_t sn_own_slot;
-
-/* The default action of SIGPROF and real-time signals is to end the process: so be it. */
-static void
-die_of(int sig)
-{
-	struct { void *handler; unsigned long flags; void *restorer; uint64_t mask; } dfl = { 0 };
-
-	(void)sn_syscall4(SYS_rt_sigaction, sig, &dfl, NULL, sizeof(dfl.mask));
-	(void)sn_syscall3(SYS_tgkill, sn_syscall0(SYS_getpid), sn_syscall0(SYS_gettid), sig);
-}
-
-/* Not ours: it goes where it would have gone without us. */
-static void
-pass_on(int sig, siginfo_t *si, void *ucontext)
-{
-	const struct sigaction *a = &sn_foreign_action[SN_LOAD_ACQUIRE(&sn_foreign_index) & 1];
-
-	if (a->sa_handler == SIG_IGN)		/* these two count whatever SA_SIGINFO says, as in the kernel */
-		return;
-	if (a->sa_handler == SIG_DFL)
-		die_of(sig);
-	else if (a->sa_flags & SA_SIGINFO)
-		a->sa_sigaction(sig, si, ucontext);
-	else
-		a->sa_handler(sig);
-}
 
 /* Wishes are rare: one load on the common path. */
 static bool
@@ -77,6 +49,12 @@ origin_of(const siginfo_t *si)
 	default:
 		return FOREIGN;
 	}
+}
+
+bool
+sn_signal_is_ours(const siginfo_t *si)
+{
+	return origin_of(si) != FOREIGN;
 }
 
 static void
@@ -122,7 +100,7 @@ sn_handler(int sig, siginfo_t *si, void *ucontext)
 	enum origin origin = origin_of(si);
 
 	if (origin == FOREIGN) {
-		pass_on(sig, si, ucontext);
+		sn_foreign_deliver(sig, si, ucontext);
 	} else if (live != NULL) {
 		if (origin == TIMER)
 			timer_tick(live, slot, si->si_overrun, ucontext);

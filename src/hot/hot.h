@@ -136,17 +136,48 @@ uint32_t sn_unwind_fp(const struct sn_slot *slot, const ucontext_t *uc, uint64_t
 /* The handler itself: what is not ours is passed on to the program's action. */
 void sn_handler(int sig, siginfo_t *si, void *ucontext) SN_HOT;
 /*
- * What the program wants of our signal: the action that was there before us, then what it asks of
- * sigaction().  The one at sn_foreign_index is in force; a new one is written beside it, then the index moves.
- */
-extern struct sigaction sn_foreign_action[2];
-extern uint32_t sn_foreign_index;
-/*
  * A forked child has no segment until it burns CPU: its bare timer carries SN_NO_SLOT, and the first tick calls this.
  */
 typedef void sn_first_tick_fn(int overrun, const ucontext_t *uc);
 extern sn_first_tick_fn *sn_first_tick;
 /* Cookie of the newest segment: a late signal of our own timer must never reach the program. */
 extern uint32_t sn_newest_cookie;
+
+/* Of a timer or event of ours, or the collector's own. */
+bool sn_signal_is_ours(const siginfo_t *si) SN_HOT;
+
+/* foreign.c */
+
+/* The signal that our handler is installed for, in this image and its forked children; 0: none. */
+extern uint32_t sn_own_signal;
+/* 1: a seccomp filter is in force, no system call of ours. */
+extern uint32_t sn_foreign_quiet;
+
+static inline uint64_t
+sn_signal_bit(uint32_t signal)
+{
+	return signal == 0 ? 0 : 1ull << (signal - 1);
+}
+
+/* Blocked in the place of ours where the program blocks ours: Linux has never sent SIGSTKFLT. */
+static inline uint64_t
+sn_proxy_bit(uint32_t own)
+{
+	return sn_signal_bit(own == SIGSTKFLT ? SIGPWR : SIGSTKFLT);
+}
+
+/* An instance that is not ours: to the program's action, or held while the program blocks it. */
+void sn_foreign_deliver(int sig, siginfo_t *si, ucontext_t *uc) SN_HOT;
+/*
+ * What the program wants of our signal: the action that was there before us, then what it asks of sigaction().
+ * The newest is in force; any thread may set one, without locks.
+ */
+const struct sigaction *sn_foreign_action(void) SN_HOT;
+void sn_foreign_set(const struct sigaction *a) SN_HOT;
+/*
+ * Let our signal in on the calling thread; if it was blocked, the proxy is from now on.  fresh: the mask was never
+ * ours to translate, and says nothing by the proxy.
+ */
+void sn_own_signal_through(uint32_t signal, bool fresh) SN_HOT;
 
 #endif

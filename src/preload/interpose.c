@@ -11,9 +11,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "base/atomic.h"
@@ -23,12 +21,9 @@
 
 #define SN_EXPORT __attribute__((visibility("default")))
 
-enum real { REAL_PTHREAD_CREATE, REAL_DLOPEN, REAL_DLCLOSE, REAL_SIGNAL, REAL_SIGWAIT, REAL_SIGWAITINFO,
-	REAL_SIGTIMEDWAIT, REAL_SIGNALFD, REAL_COUNT };
+enum real { REAL_PTHREAD_CREATE, REAL_DLOPEN, REAL_DLCLOSE, REAL_COUNT };
 
-static const char *const real_name[REAL_COUNT] = {
-	"pthread_create", "dlopen", "dlclose", "signal", "sigwait", "sigwaitinfo", "sigtimedwait", "signalfd",
-};
+static const char *const real_name[REAL_COUNT] = { "pthread_create", "dlopen", "dlclose" };
 static void *real_function[REAL_COUNT];
 
 void *
@@ -57,6 +52,9 @@ sn_preload_resolve(void)
 	sn_preload_resolve_alone();
 	sn_preload_resolve_sealed();
 	sn_preload_resolve_ends();
+	sn_preload_resolve_signals();
+	sn_preload_resolve_waits();
+	sn_preload_resolve_exec();
 }
 
 SN_EXPORT int
@@ -84,64 +82,6 @@ dlclose(void *handle)
 	err = close_it != NULL ? close_it(handle) : -1;
 	sn_control_modules_changed();
 	return err;
-}
-
-SN_EXPORT int
-sigaction(int sig, const struct sigaction *restrict new, struct sigaction *restrict old)
-{
-	return sn_control_sigaction(sig, new, old);
-}
-
-SN_EXPORT __sighandler_t
-signal(int sig, __sighandler_t handler)
-{
-	struct sigaction new = { .sa_handler = handler, .sa_flags = SA_RESTART }, old;
-
-	if (!sn_control_owns(sig) && !(sn_ends_watches(sig) && handler == SIG_DFL))
-		return sn_ends_replaced(((__sighandler_t (*)(int, __sighandler_t))real(REAL_SIGNAL))(sig, handler));
-	if (handler == SIG_ERR) {
-		errno = EINVAL;
-		return SIG_ERR;
-	}
-	(void)sigemptyset(&new.sa_mask);
-	(void)sigaddset(&new.sa_mask, sig);
-	return sn_control_sigaction(sig, &new, &old) < 0 ? SIG_ERR : old.sa_handler;
-}
-
-/* The next four wait for signals: ours must not be among those that they return. */
-SN_EXPORT int
-sigwait(const sigset_t *restrict set, int *restrict sig)
-{
-	sigset_t theirs;
-
-	return ((int (*)(const sigset_t *, int *))real(REAL_SIGWAIT))(sn_control_without_ours(set, &theirs), sig);
-}
-
-SN_EXPORT int
-sigwaitinfo(const sigset_t *restrict set, siginfo_t *restrict info)
-{
-	sigset_t theirs;
-
-	return ((int (*)(const sigset_t *, siginfo_t *))real(REAL_SIGWAITINFO))(
-		sn_control_without_ours(set, &theirs), info);
-}
-
-SN_EXPORT int
-sigtimedwait(const sigset_t *restrict set, siginfo_t *restrict info, const struct timespec *restrict timeout)
-{
-	sigset_t theirs;
-
-	return ((int (*)(const sigset_t *, siginfo_t *, const struct timespec *))real(REAL_SIGTIMEDWAIT))(
-		sn_control_without_ours(set, &theirs), info, timeout);
-}
-
-SN_EXPORT int
-signalfd(int fd, const sigset_t *set, int flags)
-{
-	sigset_t theirs;
-
-	return ((int (*)(int, const sigset_t *, int))real(REAL_SIGNALFD))(
-		fd, sn_control_without_ours(set, &theirs), flags);
 }
 
 SN_EXPORT void

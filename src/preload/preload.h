@@ -13,6 +13,9 @@ void *sn_preload_next(void **cache, const char *name);
 void sn_preload_resolve_alone(void);
 void sn_preload_resolve_sealed(void);
 void sn_preload_resolve_ends(void);
+void sn_preload_resolve_signals(void);
+void sn_preload_resolve_waits(void);
+void sn_preload_resolve_exec(void);
 
 /* For syscall_ARCH.S, which must leave by a jump. */
 extern __attribute__((visibility("hidden"))) void *sn_real_syscall;

@@ -16,7 +16,7 @@
 #include "segment/layout.h"
 
 /* Equal in libsonde.so and its module, or the module is not used. */
-#define SN_HOST_STAMP	"0.1.0+8"
+#define SN_HOST_STAMP	"0.1.0+9"
 
 /* What the program wants of the collector's thread; written by application threads (release). */
 enum sn_host_stop {
@@ -42,6 +42,7 @@ struct sn_host {
 	/* Calls back into the program: raw system calls only, any thread. */
 	int (*arm)(int32_t tid);		/* begin to sample a thread of this process that has no slot */
 	void (*set_sampling)(bool on);		/* arm, or disarm, all threads that have a slot */
+	void (*recheck)(void);			/* is the program's handler in the place of ours? */
 	void (*end)(void);			/* application threads, at exit: tell the collector, wait */
 
 	uint32_t stop;				/* enum sn_host_stop */

@@ -10,14 +10,6 @@
 #include "base/syscall.h"
 #include "source/source.h"
 
-static void
-let_signal_through(uint32_t signal)
-{
-	uint64_t set = 1ull << (signal - 1);
-
-	(void)sn_syscall4(SYS_rt_sigprocmask, SIG_UNBLOCK, &set, NULL, sizeof(set));
-}
-
 void
 sn_thread_attach(const struct sn_live_state *live, uint32_t slot, uint64_t start_fn, uint64_t lo, uint64_t hi,
 	bool is_main)
@@ -29,7 +21,7 @@ sn_thread_attach(const struct sn_live_state *live, uint32_t slot, uint64_t start
 	sl->stack_hi = hi;
 	sl->is_main = is_main;
 	sn_own_slot = slot + 1;
-	let_signal_through(live->options.signal);
+	sn_own_signal_through(live->options.signal, false);
 	(void)sn_slot_begin(live, slot, (pid_t)sn_syscall0(SYS_gettid));	/* refused: counted there */
 }
 

@@ -110,7 +110,7 @@ drain(int signal)
 	bool has_theirs = false;
 
 	while (sn_syscall4(SYS_rt_sigtimedwait, &set, &si, &none, sizeof(set)) == signal) {
-		if (si.si_code != POLL_IN && si.si_code != SI_KERNEL && si.si_code != SI_TIMER) {
+		if (!sn_signal_is_ours(&si)) {
 			theirs = si;
 			has_theirs = true;
 		}
