@@ -170,6 +170,11 @@ sn_process_close_all(struct sn_process *p)
 		/* What it was credited since the last scan is the best guess of what it used since. */
 		if (credited < v->credited_ns)
 			credited = v->credited_ns;
+		/* A zombie still has the clock of its first thread. */
+		if (v->is_main && p->ended && sn_process_last_clock(p, v)) {
+			sn_process_close_thread(p, v, v->cpu_ns, credited);
+			continue;
+		}
 		/* Never scanned: its clock began where it was armed. */
 		if (v->cpu_ns == 0 && !v->refused && v->is_main)
 			v->cpu_ns = v->base_ns;

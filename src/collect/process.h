@@ -298,6 +298,8 @@ void sn_process_count(struct sn_process *p, const struct sn_seen *seen);
 
 /* Read the CPU clocks and names of the process's threads, ask for those that have no timer. */
 void sn_process_scan(struct sn_process *p, uint32_t signal);
+/* The CPU clock of a thread that may be a zombie, into the view.  False: it cannot be read. */
+bool sn_process_last_clock(struct sn_process *p, struct sn_thread_view *v);
 /* The name of the thread in the slot, read again now and then. */
 const char *sn_process_comm(struct sn_process *p, uint32_t slot, int32_t tid);
 /* All clocks are read and skipped: what was used up to here is in no profile. */

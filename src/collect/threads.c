@@ -369,6 +369,17 @@ urge(struct sn_process *p)
 	SN_STORE_RELEASE(&w->posted, w->posted + 1);
 }
 
+bool
+sn_process_last_clock(struct sn_process *p, struct sn_thread_view *v)
+{
+	uint64_t cpu;
+
+	if (p->host != NULL || !same_pid_namespace(p) || !read_cpu(p, v->tid, &cpu) || cpu < v->cpu_ns)
+		return false;
+	v->cpu_ns = cpu;
+	return true;
+}
+
 void
 sn_process_scan(struct sn_process *p, uint32_t signal)
 {

@@ -6,6 +6,7 @@
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 record_ok P --engine itimer -- "$PROGRAMS/truth" -t 4 -s 1 -o "$T/truth.txt"
+profile comments "$T/P.pb.gz" >"$T/P.comments"
 matches "engine" "$T/P.comments" '^sonde: engine=itimer '
 near "CPU time" "$(profile total "$T/P.pb.gz")" "$(awk '/^rusage/ { print $2 }' "$T/truth.txt")" 2
 near "the hottest function" "$(profile flat "$T/P.pb.gz" hot_40_0)" "$(($(profile total "$T/P.pb.gz") * 40 / 100))" 25
@@ -18,4 +19,5 @@ for engine in timer itimer perf; do
 	near "$engine: CPU time" "$(profile total "$T/own-$engine.pb.gz")" "$(awk '/^rusage/ { print $2 }' "$T/own-$engine.out")" 3
 	at_most "$engine: time without samples" "$(profile flat "$T/own-$engine.pb.gz" '[not sampled]')" 150000000
 done
-matches "why" <(profile comments "$T/own-itimer.pb.gz") '^# engine: timer, because the program uses ITIMER_PROF'
+profile comments "$T/own-itimer.pb.gz" >"$T/own.comments"
+matches "why" "$T/own.comments" '^# engine: timer, because the program uses ITIMER_PROF'
