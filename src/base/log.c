@@ -17,6 +17,7 @@
 #define LINE_MAX_BYTES 1000
 
 static char log_path[4096];
+static int kept = -1;			/* open all the time; -1: opened for each line */
 
 static void
 write_line(int fd, const char *line, size_t len)
@@ -32,6 +33,7 @@ sn_log_open(const char *path)
 	int fd;
 
 	log_path[0] = '\0';
+	kept = -1;			/* whose table it was in is gone */
 	if (path == NULL || *path == '\0')
 		return 0;
 	/* A relative one is of now: programs change their folder. */
@@ -54,6 +56,13 @@ sn_log_open(const char *path)
 }
 
 void
+sn_log_keep(void)
+{
+	if (log_path[0] != '\0')
+		kept = open(log_path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+}
+
+void
 sn_log(enum sn_log_to to, const char *fmt, ...)
 {
 	int saved = errno;
@@ -72,7 +81,9 @@ sn_log(enum sn_log_to to, const char *fmt, ...)
 
 	if (to == SN_LOG_STDERR)
 		write_line(STDERR_FILENO, line, len);
-	if (log_path[0] != '\0') {
+	if (kept >= 0) {
+		write_line(kept, line, len);
+	} else if (log_path[0] != '\0') {
 		int fd = open(log_path, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 
 		if (fd >= 0) {

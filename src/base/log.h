@@ -16,6 +16,10 @@ enum sn_log_to { SN_LOG_FILE = 0, SN_LOG_STDERR = 1 };
  * by value and opened for each line: no descriptor stays open in the program.
  */
 int sn_log_open(const char *path);
+/*
+ * Hold it open from here on, in a descriptor table that is nobody else's: the program may give up the right to open it.
+ */
+void sn_log_keep(void);
 
 /* One line "sonde: …\n"; longer than 1000 bytes is cut.  Keeps errno. */
 void sn_log(enum sn_log_to to, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -123,6 +123,7 @@ sn_collector_run(struct sn_host *host)
 	(void)unshare(CLONE_FS);		/* refused: we never change the working folder anyway */
 	drop_privileges();
 	(void)sn_log_open(host->options.log);
+	sn_log_keep();
 	served = host;
 	return sn_service_run_inside(host);
 }
