@@ -19,6 +19,7 @@
 
 #include "base/log.h"
 #include "base/options.h"
+#include "base/trial.h"
 #include "deliver/file.h"
 #include "service/service.h"
 #include "tools/tools.h"
@@ -277,6 +278,14 @@ pass_status(const struct sn_service_result *res)
 	return WEXITSTATUS(res->wait_status);
 }
 
+/* The place is at fault, not the user: sonde steps aside. */
+static void
+run_unprofiled(const struct run *r, const struct inherited *was, const char *why)
+{
+	sn_log(SN_LOG_STDERR, "%s; the program runs unprofiled", why);
+	become_program(r, NULL, was);
+}
+
 static int
 profile(struct run *r)
 {
@@ -287,11 +296,15 @@ profile(struct run *r)
 	char why[SN_WHY_MAX];
 	pid_t pid;
 
+	if (sn_trial_is_filtered() && sn_trial_run(SN_TRIAL_RUN | SN_TRIAL_GUEST, why, sizeof(why)) < 0)
+		run_unprofiled(r, NULL, why);
 	fd = make_signal_fd(r, &was);
 	if (fd < 0)
 		(void)snprintf(why, sizeof(why), "cannot start the collector: %s", strerror(errno));
 	s = fd < 0 ? NULL : sn_service_new(&r->options, r->pattern, NULL, why, &err);
-	if (s == NULL) {
+	if (s == NULL && (fd < 0 || r->options.http == NULL))
+		run_unprofiled(r, &was, why);
+	if (s == NULL) {		/* the address that was asked for is no good */
 		sn_log(SN_LOG_STDERR, "%s", why);
 		return SN_EXIT_CANNOT;
 	}
@@ -299,9 +312,9 @@ profile(struct run *r)
 	if (pid == 0)
 		become_program(r, sn_service_socket(s), &was);
 	if (pid < 0) {
-		sn_log(SN_LOG_STDERR, "fork: %s", strerror(errno));
+		(void)snprintf(why, sizeof(why), "fork: %s", strerror(errno));
 		sn_service_free(s);
-		return SN_EXIT_CANNOT;
+		run_unprofiled(r, &was, why);
 	}
 	err = sn_service_run(s, pid, fd, &res);
 	sn_service_free(s);

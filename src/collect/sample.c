@@ -184,6 +184,7 @@ take_exit(struct sn_process *p, uint32_t slot, const struct sn_record *r)
 		struct sn_thread_view passing = {
 			.tid = r->rec.tid, .start_fn = r->rec.start_fn, .base_ns = again ? 0 : last.cpu_at_arming_ns,
 			.is_main = (r->rec.flags & SN_REC_IS_MAIN) != 0,
+			.refused = (r->rec.flags & SN_REC_NO_TIMER) != 0,
 		};
 
 		sn_process_close_thread(p, &passing, last.cpu_ns - (again ? v->cpu_ns : 0),
@@ -191,6 +192,7 @@ take_exit(struct sn_process *p, uint32_t slot, const struct sn_record *r)
 		return;
 	}
 	v->base_ns = last.cpu_at_arming_ns;
+	v->refused |= (r->rec.flags & SN_REC_NO_TIMER) != 0;
 	sn_process_close_thread(p, v, last.cpu_ns, last.credited_ns);
 }
 

@@ -252,6 +252,25 @@ compare_tids(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+/* "SigQ:	used/limit": near the limit a signal loses what it says, and is taken for somebody else's. */
+static bool
+may_queue(const struct sn_process *p, int32_t tid)
+{
+	unsigned long used, limit;
+	char text[4096];
+	const char *line;
+	char *end;
+
+	if (read_task(p->pid, tid, "status", text, sizeof(text)) <= 0)
+		return false;
+	line = strstr(text, "\nSigQ:\t");
+	if (line == NULL)
+		return false;
+	used = strtoul(line + 7, &end, 10);
+	limit = *end == '/' ? strtoul(end + 1, NULL, 10) : 0;
+	return used < limit && limit - used > SN_SLOTS_DEFAULT / 8;
+}
+
 /*
  * Only a thread that burns CPU is signalled, never one that waits: a signal would end its poll or
  * sleep early.  Nor one without our handler: the pid may run another program by now, which the signal
@@ -262,7 +281,8 @@ nudge(const struct sn_process *p, pid_t tid, uint32_t signal)
 {
 	siginfo_t si = { .si_signo = (int)signal, .si_code = SI_QUEUE };
 
-	if (read_state(p, tid) != 'R' || has_signal(p, tid, "SigBlk", signal) || !has_signal(p, tid, "SigCgt", signal))
+	if (read_state(p, tid) != 'R' || !may_queue(p, tid) || has_signal(p, tid, "SigBlk", signal) ||
+	    !has_signal(p, tid, "SigCgt", signal))
 		return false;
 	si.si_pid = getpid();
 	si.si_uid = getuid();

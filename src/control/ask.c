@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/atomic.h"
 #include "base/syscall.h"
 #include "control/control.h"
 #include "control/exchange.h"
@@ -26,6 +27,8 @@ sn_control_ask(uint32_t op, const char *text, uint64_t *value, int *fd)
 
 	if (fd != NULL)
 		*fd = -1;
+	if (SN_LOAD_RELAXED(&sn_seal) != 0)
+		return -EPERM;
 	if (len >= sizeof(ask.text))
 		return -E2BIG;
 	if (*name == '\0')

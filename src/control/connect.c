@@ -11,12 +11,14 @@
 #include <fcntl.h>
 #include <stddef.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #include "base/atomic.h"
 #include "base/clock.h"
 #include "base/syscall.h"
 #include "control/control.h"
 #include "control/exchange.h"
+#include "control/internal.h"
 
 #define WAIT_NS		SN_NS_PER_SEC
 #define WAIT_IN_HANDLER_NS (SN_NS_PER_SEC / 10)	/* a forked child asks from its handler: it must go on */
@@ -45,7 +47,11 @@ sn_nudge(const char *name)
 static long
 map_part(int fd, uint64_t offset, uint64_t bytes)
 {
-	long at = sn_syscall6(SYS_mmap, 0, (long)bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd,
+	long at;
+
+	if (bytes > sn_memory_room(RLIMIT_AS))
+		return -ENOMEM;
+	at = sn_syscall6(SYS_mmap, 0, (long)bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd,
 		(long)offset);
 
 	if (at > 0 || at < -4095) {
@@ -101,7 +107,7 @@ sn_connect(const char *name, uint32_t kind, uint64_t parent_cookie, struct sn_se
 	};
 	long err = 0;
 
-	/* Where address space is short (ulimit -v), fewer slots do. */
+	/* Where address space (ulimit -v) or the size of files (ulimit -f) is short, fewer slots do. */
 	for (uint32_t slots = 0;; slots = slots == 0 ? 64 : slots == 64 ? 4 : 1) {
 		struct sn_offer o;
 
@@ -111,7 +117,7 @@ sn_connect(const char *name, uint32_t kind, uint64_t parent_cookie, struct sn_se
 			err = map_segment(&o, out);
 		if (o.fd >= 0)
 			(void)sn_syscall1(SYS_close, o.fd);
-		if (err != -ENOMEM || slots == 1)
+		if ((err != -ENOMEM && err != -EFBIG) || slots == 1)
 			return (int)err;
 	}
 }

@@ -8,9 +8,11 @@
  * When anything fails, the program runs unprofiled; the reason goes to SONDE_LOG.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
@@ -21,11 +23,13 @@
 #include "base/log.h"
 #include "base/options.h"
 #include "base/syscall.h"
+#include "base/trial.h"
 #include "control/gperf.h"
 #include "control/internal.h"
 #include "segment/handshake.h"
 #include "source/source.h"
 
+#define DESCRIPTORS_FEW	64
 #define STACK_MARGIN	(16u << 10)
 
 /* Start routines on their way to their thread, one a slot: private, never in the segment. */
@@ -249,8 +253,10 @@ after_fork_in_child(void)
 		sn_signals_forked();
 	sn_inside_after_fork(true);
 	sn_filter_forked();
+	if (sn_control_is_sealed())
+		return;			/* the filter is the child's as well */
 	sn_lazy_forget();
-	if (!control.active || sn_live() != NULL || sn_control_is_sealed())
+	if (!control.active || sn_live() != NULL)
 		return;
 	control.growing = 0;
 	/* A value that is no slot: the thread's place for the key is there when the handler needs it. */
@@ -370,6 +376,58 @@ start_outside(const char *socket)
 	return err;
 }
 
+/* A filter from before us may kill for what we do, or refuse it: then nothing is begun, and the reason is told. */
+static int
+try_filter(bool is_guest, char *why, size_t size)
+{
+	return sn_trial_is_filtered() ? sn_trial_run(is_guest ? SN_TRIAL_GUEST : SN_TRIAL_HOST, why, size) : 0;
+}
+
+/* The collector may well not start: then it is worth waiting for, to say so. */
+static bool
+is_short_of_descriptors(void)
+{
+	struct rlimit rl;
+
+	return getrlimit(RLIMIT_NOFILE, &rl) == 0 && rl.rlim_cur < DESCRIPTORS_FEW;
+}
+
+/* A folder where no file can be made is told of now; at the end nobody could be told. */
+static void
+check_file(const char *file)
+{
+	const char *slash = file != NULL ? strrchr(file, '/') : NULL;
+	char folder[PATH_MAX], line[PATH_MAX + 100];
+	long err;
+
+	if (file == NULL || strlen(file) >= sizeof(folder))
+		return;
+	(void)snprintf(folder, sizeof(folder), "%.*s", slash != NULL ? (int)(slash + 1 - file) : 1,
+		slash != NULL ? file : ".");
+	if (strchr(folder, '%') != NULL)
+		return;				/* it has another name */
+	err = sn_syscall3(SYS_faccessat, AT_FDCWD, folder, W_OK);
+	if (err < 0) {
+		(void)snprintf(line, sizeof(line), "SONDE_FILE cannot be written in %s: %s", folder,
+			strerror((int)-err));
+		sn_env_complain(line);
+	}
+}
+
+/* Nobody is told where a collector has gone: its programs outlive it, and their children begin without one. */
+static void
+tell_unprofiled(int err, const char *why)
+{
+	char line[300];
+
+	(void)snprintf(line, sizeof(line), "process %d runs unprofiled: %s", (int)getpid(),
+		*why != '\0' ? why : strerror(-err));
+	if (err == -ECONNREFUSED || err == -ETIMEDOUT || err == -ECONNRESET)
+		sn_log(SN_LOG_FILE, "%s", line);
+	else
+		sn_env_complain(line);
+}
+
 static void
 find_main_stack(char **argv)
 {
@@ -407,13 +465,19 @@ sn_control_start(char **argv, char **envp)
 		return;
 	find_stack_size();
 	find_main_stack(argv);
-	err = socket != NULL ? start_outside(socket) : sn_inside_start(&o);
+	why.text[0] = '\0';
+	err = try_filter(socket != NULL, why.text, sizeof(why.text));
+	if (err == 0)
+		err = socket != NULL ? start_outside(socket) : sn_inside_start(&o);
 	if (err == 0 && socket == NULL)
 		sn_gperf_started(&o);
 	if (err == 0 && socket != NULL)
 		sn_ends_begin(&o, false);
-	if (err == 0 && socket == NULL && o.http != NULL && *sn_inside_complaint() != '\0')
+	if (err == 0 && socket == NULL && (o.http != NULL || is_short_of_descriptors()) &&
+	    *sn_inside_complaint() != '\0')
 		sn_env_complain(sn_inside_complaint());
+	else if (err == 0 && socket == NULL)
+		check_file(o.file);
 	if (err < 0)
-		sn_log(SN_LOG_FILE, "process %d runs unprofiled: %s", (int)getpid(), strerror(-err));
+		tell_unprofiled(err, why.text);
 }

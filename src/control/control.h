@@ -79,10 +79,12 @@ bool sn_control_leave(void);
 void sn_control_return(bool left);
 
 /*
- * A seccomp filter comes: from here on application threads make no system call of ours.  all_threads: the collector
- * inside would be under it too, and ends.
+ * A seccomp filter comes (NULL: strict mode): from here on application threads make no system call of ours, and none
+ * gets a signal of ours if the filter would not let the handler return.  all_threads: the collector inside would be
+ * under it too, and ends.  What was so before; unseal takes that when the filter was refused.
  */
-void sn_control_seal(bool all_threads);
+uint32_t sn_control_seal(const void *fprog, bool all_threads);
+void sn_control_unseal(uint32_t before);
 bool sn_control_is_sealed(void);
 
 /* ask.c */

@@ -310,3 +310,11 @@ sn_ends_seal(void)
 		if (sn_ends_watches(ending_signals[i]) && ending_signals[i] != ends.dump_signal)
 			give_back(ending_signals[i]);
 }
+
+void
+sn_ends_unseal(void)
+{
+	for (size_t i = 0; i < ENDING_COUNT; i++)
+		if (sn_ends_watches(ending_signals[i]) && ends.ending)
+			go_on(ending_signals[i]);
+}

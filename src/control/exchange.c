@@ -106,6 +106,8 @@ receive(long fd, struct sn_offer *o)
 
 	if (n < 0)
 		return n;
+	if ((msg.msg_flags & MSG_CTRUNC) != 0)
+		return -EMFILE;			/* there is no descriptor left for the one that came */
 	c = CMSG_FIRSTHDR(&msg);
 	if (c != NULL && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
 	    c->cmsg_len == CMSG_LEN(sizeof(int)))

@@ -47,6 +47,20 @@ sn_control_modules_changed(void)
 {
 	struct sn_live_state *live = sn_live();
 
-	if (live != NULL && live->segment.shared->pid_inside == (uint64_t)sn_syscall0(SYS_getpid))
+	if (live != NULL && (SN_LOAD_RELAXED(&sn_seal) != 0 ||
+	    live->segment.shared->pid_inside == (uint64_t)sn_syscall0(SYS_getpid)))
 		(void)SN_ADD_RELAXED(&live->segment.shared->modules_generation, 1);
+}
+
+/*
+ * The last application thread has left by a bare system call: the process ends with this one.  What the last thread
+ * says is its status since Linux 5.16, and exit() would run what the program has not asked for.
+ */
+void
+sn_exit_alone(void)
+{
+	uint64_t status = sn_own_stat(52);
+
+	for (;;)
+		(void)sn_syscall1(SYS_exit, (status >> 8) & 0xff);
 }

@@ -62,7 +62,8 @@ sn_control_settle(void)
 	int saved = errno;
 	int err;
 
-	if (!family.of_inside || !family.may_load || family.pid != (int32_t)sn_syscall0(SYS_getpid) ||
+	if (sn_control_is_sealed() || !family.of_inside || !family.may_load ||
+	    family.pid != (int32_t)sn_syscall0(SYS_getpid) ||
 	    sn_inside_has_segment() || sn_inside_threads() > 1 || !sn_module_may_open())
 		return;
 	sn_control_leave_guest();

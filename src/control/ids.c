@@ -76,13 +76,13 @@ will_follow(int32_t tid)
 bool
 sn_control_pause_for_ids(void)
 {
-	return sn_inside_runs() && !will_follow(await_tid()) && sn_control_pause();
+	return !sn_control_is_sealed() && sn_inside_runs() && !will_follow(await_tid()) && sn_control_pause();
 }
 
 void
 sn_control_resume_with_ids(bool paused)
 {
 	sn_control_resume(paused);
-	if (!paused && sn_inside_runs())
+	if (!paused && !sn_control_is_sealed() && sn_inside_runs())
 		sn_ids_note();
 }

@@ -12,6 +12,7 @@
 #include <linux/futex.h>
 #include <sched.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -22,13 +23,17 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/syscall.h"
+#include "base/trial.h"
 #include "control/gperf.h"
 #include "control/internal.h"
 #include "source/source.h"
 
 #define STACK_BYTES	(512u << 10)
 #define PATIENCE_NS	(2 * SN_NS_PER_SEC)	/* for another thread's start or pause */
-#define SEALED_NS	(3 * SN_NS_PER_SEC / 10)
+#define SEALED_NS	SN_NS_PER_SEC
+#define STRICT_LOOKS	300000000u		/* less than a second */
+#define MODULE_BYTES	(24ull << 20)		/* of addresses: the module, its libraries, its heap */
+#define MODULE_DATA	(4ull << 20)		/* … those of them that are private and can be written */
 #define KEYS_MAX	1024			/* PTHREAD_KEYS_MAX */
 
 static struct {
@@ -40,18 +45,21 @@ static struct {
 	bool running;			/* a thread was started and not joined */
 	bool ending;			/* the process exits: no new thread */
 	uint64_t end_by_ns;		/* … and waits for the collector no longer than this */
-	bool sealed;			/* no system calls of ours in application threads */
 	bool hooked;			/* exit handlers are in place */
 	int32_t owner;			/* tid of the thread that starts, pauses or joins; 0 nobody */
 	uint32_t forking;		/* forks that are under way */
 	int32_t threads;		/* of the application */
 } inside;
 
-/* The live page tells a copy of us, the pid a vfork child; a raw clone may have the same pid in its own name space. */
+/*
+ * The live page tells a copy of us, the pid a vfork child; a raw clone may have the same pid in its own name space.
+ * In a sealed program the pid is not asked for.
+ */
 static bool
 is_here(void)
 {
-	return SN_LOAD_RELAXED(&sn_live_page->inside) != 0 && inside.pid == (int32_t)sn_syscall0(SYS_getpid);
+	return SN_LOAD_RELAXED(&sn_live_page->inside) != 0 &&
+	    (sn_control_is_sealed() || inside.pid == (int32_t)sn_syscall0(SYS_getpid));
 }
 
 bool
@@ -210,7 +218,8 @@ sn_inside_after_fork(bool is_child)
 		(void)__atomic_fetch_sub(&inside.forking, 1, __ATOMIC_SEQ_CST);
 		return;
 	}
-	sn_family_note(inside.pid != 0, inside.threads);
+	if (!sn_control_is_sealed())
+		sn_family_note(inside.pid != 0, inside.threads);
 	inside.threads = 1;
 	inside.forking = 0;
 	inside.owner = 0;
@@ -243,6 +252,10 @@ collector_main(void *arg)
 		(void)sn_syscall3(SYS_sched_setscheduler, 0, SCHED_OTHER, &none);
 	err = inside.module.run(host);
 	host->error = err;
+	if (err < 0 && host->complaint[0] == '\0')
+		(void)snprintf(host->complaint, sizeof(host->complaint), "cannot start: %s", strerror(-err));
+	if (err == 0 && SN_LOAD_ACQUIRE(&host->stop) == SN_HOST_RUN)
+		sn_exit_alone();
 	if (SN_LOAD_ACQUIRE(&host->stop) == SN_HOST_RUN) {
 		/* It gave up by itself: nobody reads the rings any more. */
 		host->set_sampling(false);
@@ -313,6 +326,8 @@ start(const struct sn_options *o)
 	struct sn_options kept = *o;
 	int err = sn_control_prepare();
 
+	if (err == 0 && (sn_memory_room(RLIMIT_AS) < MODULE_BYTES || sn_memory_room(RLIMIT_DATA) < MODULE_DATA))
+		err = -ENOMEM;
 	if (err == 0)
 		err = sn_options_keep(&kept);
 	if (err == 0)
@@ -357,23 +372,19 @@ sn_inside_start(const struct sn_options *o)
 	return err;
 }
 
-bool
-sn_control_is_sealed(void)
-{
-	return SN_LOAD_RELAXED(&inside.sealed);
-}
-
 /*
  * Nor is the pid asked for: a vfork child that calls _exit in a sealed program ends its parent's collector, no more.
  * It looks at the word ten times a second; without a system call one can only look, too. */
 static bool
 stop_sealed(enum sn_host_stop how)
 {
-	uint64_t until = sn_clock_mono_ns() + SEALED_NS;
+	bool has_clock = SN_LOAD_RELAXED(&sn_seal) != SN_STRICT;
+	uint64_t until = has_clock ? sn_clock_mono_ns() + SEALED_NS : 0;
+	uint32_t looks = 0;
 
 	SN_STORE_RELEASE(&inside.host.stop, (uint32_t)how);
 	while (SN_LOAD_ACQUIRE(&inside.host.ready) != 2)
-		if (sn_clock_mono_ns() > until)
+		if (has_clock ? sn_clock_mono_ns() > until : ++looks > STRICT_LOOKS)
 			return false;
 	return true;
 }
@@ -392,7 +403,7 @@ stop(enum sn_host_stop how, uint64_t patience_ns)
 void
 sn_inside_end(void)
 {
-	if (inside.sealed) {
+	if (sn_control_is_sealed()) {
 		if (inside.running && !inside.ending && sn_live_page->inside != 0)
 			(void)stop_sealed(SN_HOST_END);
 		inside.ending = true;
@@ -450,7 +461,7 @@ sn_control_pause(void)
 	int saved = errno;
 	bool paused = false;
 
-	if (!inside.sealed && sn_inside_runs() && !inside.ending && enter()) {
+	if (!sn_control_is_sealed() && sn_inside_runs() && !inside.ending && enter()) {
 		paused = sn_inside_runs() && stop_and_join(SN_HOST_PAUSE, PATIENCE_NS);
 		if (!paused)
 			leave();
@@ -477,23 +488,6 @@ sn_control_resume(bool paused)
 }
 
 void
-sn_control_seal(bool all_threads)
-{
-	if (inside.sealed)
-		return;
-	if (sn_live() != NULL)		/* events and ITIMER_PROF need a system call before an exec, timers none */
-		sn_engine_give_way(sn_control_state(), SN_WHY_SEALED);
-	if (all_threads && sn_inside_runs()) {
-		sn_log(SN_LOG_FILE, "process %d installs a seccomp filter for all threads: not profiled any more",
-			(int)inside.pid);
-		(void)sn_control_join();
-	}
-	sn_ends_seal();
-	SN_STORE_RELEASE(&inside.sealed, sn_live() != NULL || sn_inside_has_segment());
-	SN_STORE_RELEASE(&sn_foreign_quiet, inside.sealed ? 1u : 0u);
-}
-
-void
 sn_inside_thread_begins(void)
 {
 	(void)SN_ADD_RELAXED(&inside.threads, 1);
@@ -508,14 +502,14 @@ sn_inside_thread_ends(void)
 {
 	if (__atomic_sub_fetch(&inside.threads, 1, __ATOMIC_ACQ_REL) != 0)
 		return;
-	if (inside.sealed && inside.running) {
+	if (sn_control_is_sealed() && inside.running) {
 		if (!stop_sealed(SN_HOST_END))
 			exit(0);
 		(void)pthread_join(inside.thread, NULL);
 		inside.running = false;
 		return;
 	}
-	if (inside.sealed || !sn_inside_runs() || !enter())
+	if (sn_control_is_sealed() || !sn_inside_runs() || !enter())
 		return;
 	sn_control_figures();
 	inside.ending = true;
@@ -560,16 +554,22 @@ restart(const struct sn_options *o)
 int
 sn_control_begin(const struct sn_options *o)
 {
+	char why[200];
 	int err;
 
 	if (sn_control_is_guest())
 		return -EALREADY;
-	if (inside.sealed)
+	if (sn_control_is_sealed())
 		return -EPERM;
 	if (!enter())
 		return -EBUSY;
 	inside.host.is_late = 1;
-	err = is_here() ? restart(o) : start(o);
+	if (is_here())
+		err = restart(o);
+	else if (sn_trial_is_filtered() && (err = sn_trial_run(SN_TRIAL_HOST, why, sizeof(why))) < 0)
+		sn_log(SN_LOG_FILE, "process %ld cannot be profiled: %s", sn_syscall0(SYS_getpid), why);
+	else
+		err = start(o);
 	leave();
 	return err;
 }

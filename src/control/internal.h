@@ -35,6 +35,11 @@ bool sn_control_admits(const struct sn_options *o);
 /* The child of a fork asks its parent's collector, and goes live: raw system calls only.  Its slot, or SN_NO_SLOT. */
 uint32_t sn_control_join_parent(void);
 
+/* exit.c */
+
+/* The collector's thread is the last one: end the process as its main thread wanted. */
+__attribute__((noreturn)) void sn_exit_alone(void);
+
 /* lazy.c */
 
 /* In the child of a fork: wait for its first tick.  0 or -errno. */
@@ -43,6 +48,11 @@ int sn_lazy_begin(const struct sn_segment_options *o);
 bool sn_lazy_join(void);
 /* Nothing is waited for any more. */
 void sn_lazy_forget(void);
+
+/* filter.c */
+
+/* Would this filter (struct sock_fprog) let a call without arguments pass?  1, 0, or -errno: it cannot be read. */
+int sn_filter_passes(const void *fprog, long number);
 
 /* family.c */
 
@@ -92,6 +102,13 @@ void sn_signals_heed(void);
 int sn_memory_segment(const struct sn_options *o, struct sn_segment *s);
 /* Map the next chunk of its rings; one caller at a time.  0, -ENOSPC or -ENOMEM. */
 int sn_memory_more(struct sn_segment *s);
+/* A number of /proc/self/stat; 0 without /proc. */
+uint64_t sn_own_stat(unsigned field);
+/*
+ * Bytes that we may take of a kind of memory that is limited (RLIMIT_AS, RLIMIT_DATA): an eighth of what the program
+ * has left, for it counts on the rest.  UINT64_MAX: there is no limit.  Raw system calls.
+ */
+uint64_t sn_memory_room(int limit);
 /* Give back what sn_memory_segment took; nobody may use it any more. */
 void sn_memory_release(struct sn_segment *s);
 
@@ -113,6 +130,8 @@ void sn_call_set_sampling(bool on);
 void sn_ends_begin(const struct sn_options *o, bool is_inside);
 /* A seccomp filter comes: the actions that end the process are the kernel's own again. */
 void sn_ends_seal(void);
+/* It did not come. */
+void sn_ends_unseal(void);
 
 /* module.c */
 

@@ -13,16 +13,46 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 
 #include "base/atomic.h"
 #include "base/clock.h"
 #include "base/syscall.h"
 #include "control/internal.h"
 
+uint64_t
+sn_memory_room(int limit)
+{
+	struct rlimit rl;
+	char text[128];
+	uint64_t used = 0;
+	const char *s = text;
+	long fd, n = 0;
+
+	if (sn_syscall4(SYS_prlimit64, 0, limit, NULL, &rl) < 0 || rl.rlim_cur == RLIM_INFINITY)
+		return UINT64_MAX;
+	fd = sn_syscall4(SYS_openat, AT_FDCWD, "/proc/self/statm", O_RDONLY | O_CLOEXEC, 0);
+	if (fd >= 0) {
+		n = sn_syscall3(SYS_read, fd, text, sizeof(text) - 1);
+		(void)sn_syscall1(SYS_close, fd);
+	}
+	text[n > 0 ? n : 0] = '\0';
+	/* Pages: all of them first, data and stack sixth. */
+	for (int field = 1; limit == RLIMIT_DATA && field < 6 && s != NULL; field++)
+		s = strchr(s + 1, ' ');
+	if (s != NULL)
+		used = strtoull(s, NULL, 10) * SN_PAGE;
+	return rl.rlim_cur > used ? (rl.rlim_cur - used) / 8 : 0;
+}
+
 static void *
 map(uint64_t bytes)
 {
-	long at = sn_syscall6(SYS_mmap, 0, (long)bytes, PROT_READ | PROT_WRITE,
+	long at;
+
+	if (bytes > sn_memory_room(RLIMIT_AS))
+		return NULL;
+	at = sn_syscall6(SYS_mmap, 0, (long)bytes, PROT_READ | PROT_WRITE,
 		MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (at < 0 && at >= -4095)
@@ -36,9 +66,8 @@ map(uint64_t bytes)
 	return (void *)at;
 }
 
-/* Field 22 of /proc/self/stat, which tells a reused pid; 0 without /proc. */
-static uint64_t
-start_time(void)
+uint64_t
+sn_own_stat(unsigned wanted)
 {
 	char text[1024];
 	long fd = sn_syscall4(SYS_openat, AT_FDCWD, "/proc/self/stat", O_RDONLY | O_CLOEXEC, 0);
@@ -53,7 +82,7 @@ start_time(void)
 		return 0;
 	text[n] = '\0';
 	s = strrchr(text, ')');		/* field 2 may hold anything */
-	for (int field = 2; s != NULL && field < 22; field++)
+	for (unsigned field = 2; s != NULL && field < wanted; field++)
 		s = strchr(s + 1, ' ');
 	return s != NULL ? strtoull(s, NULL, 10) : 0;
 }
@@ -64,7 +93,7 @@ fill_header(struct sn_segment_header *h)
 	long n;
 
 	h->pid = (int32_t)sn_syscall0(SYS_getpid);
-	h->start_time = start_time();
+	h->start_time = sn_own_stat(22);	/* tells a reused pid */
 	h->mono_ns = sn_clock_mono_ns();
 	h->real_ns = sn_clock_ns(CLOCK_REALTIME);
 	n = sn_syscall4(SYS_readlinkat, AT_FDCWD, "/proc/self/exe", h->exe, sizeof(h->exe) - 1);

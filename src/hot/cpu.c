@@ -84,7 +84,7 @@ push_frames(const struct sn_live_state *live, uint32_t slot, uint32_t weight, ui
 
 /* Not: a late signal, of a thread that is gone or is not sampled now. */
 static bool
-has_timer(uint32_t state)
+may_tick(uint32_t state)
 {
 	return state == SN_SLOT_ARMED || state == SN_SLOT_ARMING || state == SN_SLOT_DISARMING;
 }
@@ -130,7 +130,7 @@ sn_cpu_tick(const struct sn_live_state *live, uint32_t slot, int overrun, const 
 	const struct sn_slot *sl = &live->segment.slots[slot];
 	uint64_t ticks = overrun < 0 ? 1 : (uint64_t)overrun + 1;
 
-	if (!has_timer(SN_LOAD_RELAXED(&sl->state)))
+	if (!may_tick(SN_LOAD_RELAXED(&sl->state)))
 		return;
 	(void)take(live, slot, (ticks < TICKS_MAX ? ticks : TICKS_MAX) * live->options.tick_ns, uc);
 }
@@ -140,7 +140,7 @@ sn_cpu_period(const struct sn_live_state *live, uint32_t slot, const ucontext_t 
 {
 	struct sn_slot *sl = &live->segment.slots[slot];
 
-	if (!has_timer(SN_LOAD_RELAXED(&sl->state)))
+	if (!may_tick(SN_LOAD_RELAXED(&sl->state)))
 		return true;
 	if (take(live, slot, live->options.period_ns, uc) > live->options.period_ns / 2)
 		SN_STORE_RELAXED(&sl->slow_rounds, sl->slow_rounds + 1);
@@ -150,7 +150,7 @@ sn_cpu_period(const struct sn_live_state *live, uint32_t slot, const ucontext_t 
 }
 
 void
-sn_cpu_thread_exit(const struct sn_segment *s, uint32_t slot)
+sn_cpu_thread_exit(const struct sn_segment *s, uint32_t slot, bool has_timer)
 {
 	struct sn_slot *sl = &s->slots[slot];
 	struct sn_rec_exit *last;
@@ -163,7 +163,7 @@ sn_cpu_thread_exit(const struct sn_segment *s, uint32_t slot)
 	*r = (struct sn_rec){
 		.word = word | SN_REC_BUSY,
 		.kind = SN_REC_EXIT,
-		.flags = sl->is_main ? SN_REC_IS_MAIN : 0,
+		.flags = (sl->is_main ? SN_REC_IS_MAIN : 0) | (has_timer ? 0 : SN_REC_NO_TIMER),
 		.tid = sl->tid,
 		.time_ns = sn_clock_mono_ns(),
 		.start_fn = sl->start_fn,

@@ -20,7 +20,6 @@
 #define ACTIONS 8		/* a reader may be that many changes late */
 
 uint32_t sn_own_signal;
-uint32_t sn_foreign_quiet;
 static struct sigaction actions[ACTIONS];
 static uint32_t newest, taken;
 
@@ -127,7 +126,7 @@ enter_mask(const struct sigaction *a, int sig, uint64_t outer)
 	inner |= outer;
 	if ((a->sa_flags & SA_NODEFER) == 0)
 		inner |= sn_signal_bit((uint32_t)sig);
-	if (!SN_LOAD_RELAXED(&sn_foreign_quiet))
+	if (!SN_LOAD_RELAXED(&sn_seal))
 		(void)sn_syscall4(SYS_rt_sigprocmask, SIG_SETMASK, &inner, NULL, sizeof(inner));
 }
 
@@ -138,7 +137,7 @@ reset(const struct sigaction *a)
 	struct sigaction dfl = *a;
 	const struct sn_live_state *live = sn_live();
 
-	if (live != NULL && !SN_LOAD_RELAXED(&sn_foreign_quiet) &&
+	if (live != NULL && !SN_LOAD_RELAXED(&sn_seal) &&
 	    live->segment.shared->pid_inside != (uint64_t)sn_syscall0(SYS_getpid))
 		return;
 	dfl.sa_handler = SIG_DFL;
@@ -153,7 +152,7 @@ sn_foreign_deliver(int sig, siginfo_t *si, ucontext_t *uc)
 	struct sigaction a = *sn_foreign_action();
 
 	/* Blocked for real and here all the same: sigsuspend or its like let it in. */
-	if ((*mask & (own | proxy)) == proxy && !SN_LOAD_RELAXED(&sn_foreign_quiet)) {
+	if ((*mask & (own | proxy)) == proxy && !SN_LOAD_RELAXED(&sn_seal)) {
 		hold(sig, si, mask);
 		return;
 	}

@@ -16,6 +16,7 @@ static struct sn_live_page never_live;
 
 struct sn_live_page *sn_live_page = &never_live;
 uint32_t sn_newest_cookie;
+uint32_t sn_seal;
 sn_first_tick_fn *sn_first_tick;
 __thread uint32_t sn_own_slot;
 
@@ -23,7 +24,8 @@ __thread uint32_t sn_own_slot;
 static bool
 has_wishes(const struct sn_segment *s)
 {
-	return SN_LOAD_RELAXED(&s->wishes->posted) != SN_LOAD_RELAXED(&s->shared->wishes_done);
+	return SN_LOAD_RELAXED(&s->wishes->posted) != SN_LOAD_RELAXED(&s->shared->wishes_done) &&
+	    SN_LOAD_RELAXED(&sn_seal) == 0;
 }
 
 enum origin { FOREIGN, NUDGE, TIMER, PERF, ITIMER };
@@ -38,6 +40,12 @@ origin_of(const siginfo_t *si)
 	uint64_t value = (uint64_t)(uintptr_t)si->si_value.sival_ptr;
 
 	switch (si->si_code) {
+	case SI_USER:
+		/*
+		 * Where no more signals may be queued (RLIMIT_SIGPENDING), a nudge comes without what it said, as if nobody
+		 * had sent it: the program must not get that, least of all by the default action.
+		 */
+		return si->si_pid == 0 ? NUDGE : FOREIGN;
 	case SI_QUEUE:
 		return (uint32_t)value == SN_NUDGE ? NUDGE : FOREIGN;
 	case SI_TIMER:
@@ -110,7 +118,7 @@ sn_handler(int sig, siginfo_t *si, void *ucontext)
 			itimer_tick(live, ucontext);
 		if (has_wishes(&live->segment))
 			sn_wishes_obey(live);
-	} else if (origin == TIMER && slot == SN_NO_SLOT && sn_first_tick != NULL) {
+	} else if (origin == TIMER && slot == SN_NO_SLOT && sn_first_tick != NULL && SN_LOAD_RELAXED(&sn_seal) == 0) {
 		sn_first_tick(si->si_overrun, ucontext);
 	}
 	errno = saved;

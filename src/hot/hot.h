@@ -96,6 +96,8 @@ void sn_wishes_obey(const struct sn_live_state *live) SN_HOT;
 void sn_sampling_obey(const struct sn_live_state *live) SN_HOT;
 /* One slot of them.  Nothing is done when another thread is at it: that one looks at the word again. */
 void sn_slot_follow(const struct sn_live_state *live, uint32_t slot, bool on) SN_HOT;
+/* sn_seal is SN_MUTED now: all timers go.  By a thread that may still make system calls. */
+void sn_slots_mute(const struct sn_live_state *live) SN_HOT;
 
 /* cpu.c */
 
@@ -105,7 +107,7 @@ void sn_cpu_tick(const struct sn_live_state *live, uint32_t slot, int overrun, c
 bool sn_cpu_period(const struct sn_live_state *live, uint32_t slot, const ucontext_t *uc) SN_HOT;
 
 /* The last record of a thread, pushed by itself after its timer is gone. */
-void sn_cpu_thread_exit(const struct sn_segment *s, uint32_t slot) SN_HOT;
+void sn_cpu_thread_exit(const struct sn_segment *s, uint32_t slot, bool has_timer) SN_HOT;
 
 /* filter.c */
 
@@ -150,8 +152,6 @@ bool sn_signal_is_ours(const siginfo_t *si) SN_HOT;
 
 /* The signal that our handler is installed for, in this image and its forked children; 0: none. */
 extern uint32_t sn_own_signal;
-/* 1: a seccomp filter is in force, no system call of ours. */
-extern uint32_t sn_foreign_quiet;
 
 static inline uint64_t
 sn_signal_bit(uint32_t signal)

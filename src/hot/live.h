@@ -27,6 +27,14 @@ struct sn_live_page {
 	void *perf_page[SN_SLOTS_MAX];	/* mapping that holds the perf event of a slot's thread, or NULL */
 };
 
+/*
+ * A seccomp filter is in force that was not made for us.  SEALED: application threads, in the handler too, make no
+ * system call of ours.  MUTED: they get no signal of ours either, for the filter kills when a handler returns.
+ * STRICT: nor may a clock be read, for on x86 that mode takes the time stamp counter away.
+ */
+enum { SN_SEALED = 1, SN_MUTED = 2, SN_STRICT = 3 };
+extern uint32_t sn_seal;
+
 /* Points to a static page of zeros until sn_control_start() has mapped the real one. */
 extern struct sn_live_page *sn_live_page;
 

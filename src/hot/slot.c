@@ -189,7 +189,7 @@ stop_timer(const struct sn_live_state *live, uint32_t slot)
 	sn_perf_close(slot);
 	if (SN_LOAD_RELAXED(&sl->drive) != SN_BY_TIMER_ONLY)
 		SN_STORE_RELAXED(&sl->drive, SN_BY_TIMER);
-	if (live->options.watch)
+	if (live->options.watch && SN_LOAD_ACQUIRE(&sn_seal) < SN_MUTED)
 		(void)set_timer(live, slot, WATCH_NS, WATCH_NS);	/* refused: it will not be sampled */
 	else
 		drop_timer(sl);
@@ -205,7 +205,8 @@ sn_slot_follow(const struct sn_live_state *live, uint32_t slot, bool on)
 	struct sn_slot *sl = &live->segment.slots[slot];
 	uint32_t state = on ? SN_SLOT_IDLE : SN_SLOT_ARMED;
 
-	if (!SN_CAS_ACQ_REL(&sl->state, &state, on ? SN_SLOT_ARMING : SN_SLOT_DISARMING))
+	if ((on && SN_LOAD_ACQUIRE(&sn_seal) >= SN_MUTED) ||
+	    !SN_CAS_ACQ_REL(&sl->state, &state, on ? SN_SLOT_ARMING : SN_SLOT_DISARMING))
 		return;
 	if (on)
 		(void)start_timer(live, slot);		/* refused: counted there */
@@ -218,7 +219,7 @@ static void
 look_again(const struct sn_live_state *live, uint32_t slot, bool on)
 {
 	SN_FENCE();		/* who obeys the word at this moment sees our state, or we its word */
-	if ((SN_LOAD_ACQUIRE(&live->segment.wishes->sampling) != 0) != on)
+	if ((SN_LOAD_ACQUIRE(&live->segment.wishes->sampling) != 0 && SN_LOAD_ACQUIRE(&sn_seal) < SN_MUTED) != on)
 		sn_slot_follow(live, slot, !on);
 }
 
@@ -305,11 +306,38 @@ sn_slots_use_timers(struct sn_live_state *live, uint32_t why)
 	sn_slots_restart(live);
 }
 
+/* In the middle of being armed or disarmed: who does that looks at the word afterwards. */
+static bool
+is_busy(const struct sn_slot *sl)
+{
+	uint32_t state = SN_LOAD_ACQUIRE(&sl->state);
+
+	return state == SN_SLOT_CLAIMED || state == SN_SLOT_ARMING || state == SN_SLOT_DISARMING;
+}
+
+void
+sn_slots_mute(const struct sn_live_state *live)
+{
+	const struct sn_segment *s = &live->segment;
+
+	for (uint32_t i = 0; i < s->nslots && SN_LOAD_RELAXED(&s->slots[i].uses) != 0; i++) {
+		struct sn_slot *sl = &s->slots[i];
+		uint32_t state;
+
+		for (int tries = 0; is_busy(sl) && tries < 1000; tries++)
+			(void)sn_syscall0(SYS_sched_yield);
+		state = SN_LOAD_ACQUIRE(&sl->state);
+		if ((state == SN_SLOT_ARMED || state == SN_SLOT_IDLE) &&
+		    SN_CAS_ACQ_REL(&sl->state, &state, SN_SLOT_DISARMING))
+			stop_timer(live, i);
+	}
+}
+
 int
 sn_slot_begin(const struct sn_live_state *live, uint32_t slot, pid_t tid)
 {
 	const struct sn_segment *s = &live->segment;
-	bool on = SN_LOAD_ACQUIRE(&s->wishes->sampling) != 0;
+	bool on = SN_LOAD_ACQUIRE(&s->wishes->sampling) != 0 && SN_LOAD_ACQUIRE(&sn_seal) < SN_MUTED;
 	int err = 0;
 
 	if (on) {
@@ -367,7 +395,7 @@ sn_slot_leave(const struct sn_segment *s, uint32_t slot)
 			return;
 		busy = state == SN_SLOT_ARMING || state == SN_SLOT_DISARMING;
 		if (busy && !told) {
-			sn_cpu_thread_exit(s, slot);	/* now: after the CAS the slot may be another's */
+			sn_cpu_thread_exit(s, slot, true);	/* now: after the CAS the slot may be another's */
 			told = true;
 		}
 	} while (!SN_CAS_ACQ_REL(&sl->state, &state, busy ? SN_SLOT_LEFT : SN_SLOT_DISARMING));
@@ -376,6 +404,6 @@ sn_slot_leave(const struct sn_segment *s, uint32_t slot)
 	if (state == SN_SLOT_ARMED || state == SN_SLOT_IDLE)
 		drop_all(s, slot);
 	if (!told)
-		sn_cpu_thread_exit(s, slot);
+		sn_cpu_thread_exit(s, slot, state != SN_SLOT_UNARMED);
 	sn_slot_release(s, slot);
 }

@@ -71,7 +71,8 @@ setns_needs_one(int fd, int type)
 SN_EXPORT int
 setns(int fd, int type)
 {
-	bool paused = sn_control_is_inside() && setns_needs_one(fd, type) && sn_control_pause();
+	bool paused = !sn_control_is_sealed() && sn_control_is_inside() && setns_needs_one(fd, type) &&
+	    sn_control_pause();
 	int ret = ((int (*)(int, int))real(REAL_SETNS))(fd, type);
 
 	sn_control_resume(paused);

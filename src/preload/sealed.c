@@ -36,7 +36,9 @@ prctl(int option, ...)
 {
 	int (*fn)(int, ...) = (int (*)(int, ...))sn_preload_next(&real_prctl, "prctl");
 	unsigned long a, b, c, d;
+	uint32_t before;
 	va_list ap;
+	int ret;
 
 	va_start(ap, option);
 	a = va_arg(ap, unsigned long);
@@ -44,9 +46,13 @@ prctl(int option, ...)
 	c = va_arg(ap, unsigned long);
 	d = va_arg(ap, unsigned long);
 	va_end(ap);
-	if (option == PR_SET_SECCOMP)
-		sn_control_seal(false);
-	return fn(option, a, b, c, d);
+	if (option != PR_SET_SECCOMP || (a == SECCOMP_MODE_FILTER && b == 0))
+		return fn(option, a, b, c, d);
+	before = sn_control_seal(a == SECCOMP_MODE_FILTER ? (const void *)b : NULL, false);
+	ret = fn(option, a, b, c, d);
+	if (ret < 0)
+		sn_control_unseal(before);
+	return ret;
 }
 
 /* Programs ask by a mask at an address whether that can be read: the answer must not be a fault of ours. */
@@ -94,14 +100,24 @@ long
 sn_syscall_slow(long n, long a, long b, long c, long d, long e, long f)
 {
 	syscall_fn *fn = (syscall_fn *)sn_preload_next(&sn_real_syscall, "syscall");
+	uint32_t before;
+	long ret;
 
-	if (n == SYS_seccomp && (a == SECCOMP_SET_MODE_STRICT || a == SECCOMP_SET_MODE_FILTER))
-		sn_control_seal(a == SECCOMP_SET_MODE_FILTER && (b & SECCOMP_FILTER_FLAG_TSYNC) != 0);
 	if (n == SYS_execve || n == SYS_execveat)
 		return exec_slow(fn, n, a, b, c, d, e);
 	if ((n == SYS_rt_sigprocmask || n == SYS_rt_sigaction) && !is_plain(n, a, b, c, d))
 		return result(n == SYS_rt_sigprocmask ?
 			sn_mask_call((int)a, (const uint64_t *)b, (uint64_t *)c) :
 			sn_control_raw_sigaction((int)a, (const void *)b, (void *)c));
-	return fn(n, a, b, c, d, e, f);
+	/* Without a filter it is a question: libseccomp asks so which flags the kernel knows. */
+	if (n != SYS_seccomp || (a != SECCOMP_SET_MODE_STRICT && (a != SECCOMP_SET_MODE_FILTER || c == 0)))
+		return fn(n, a, b, c, d, e, f);
+	before = sn_control_seal(a == SECCOMP_SET_MODE_FILTER ? (const void *)c : NULL,
+		a == SECCOMP_SET_MODE_FILTER && (b & SECCOMP_FILTER_FLAG_TSYNC) != 0);
+	ret = fn(n, a, b, c, d, e, f);
+	if (ret != 0 && a != SECCOMP_SET_MODE_FILTER)
+		sn_control_unseal(before);
+	else if (ret < 0 || (ret > 0 && (b & SECCOMP_FILTER_FLAG_NEW_LISTENER) == 0))
+		sn_control_unseal(before);	/* positive: the thread that could not follow */
+	return ret;
 }

@@ -208,6 +208,7 @@ enum sn_rec_flag {
 	SN_REC_TRUNCATED = 1,		/* cut at the limit of frames or of copied bytes */
 	SN_REC_NO_STACK = 2,		/* the stack pointer lay in unreadable memory */
 	SN_REC_IS_MAIN = 4,		/* the process's first thread */
+	SN_REC_NO_TIMER = 8,		/* of an exit: the kernel refused the thread's timer */
 };
 
 struct sn_rec {

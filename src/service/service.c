@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -33,6 +34,7 @@
 #define LISTEN_AGAIN_NS	(5 * SN_NS_PER_SEC)
 #define LAST_ANSWERS_NS	(5 * SN_NS_PER_SEC)	/* for clients that take a profile of a program that has ended */
 #define RECORDS_A_TICK	2000			/* then others have their turn */
+#define DESCRIPTORS_LEAST 10			/* epoll, a pipe, two sockets, and a few that come and go */
 #define QUARTER		64			/* fill level, of 256 */
 #define PERIODS_A_TICK	64			/* of perf events: their largest records fill half a ring */
 
@@ -301,6 +303,24 @@ bound_memory(struct sn_options *o)
 	sn_buf_free(&limit);
 }
 
+/* libevent ends the process when it finds no descriptor for its own pipe: look first. */
+static int
+need_descriptors(void)
+{
+	int fds[DESCRIPTORS_LEAST], n = 0, err = 0;
+
+	while (n < DESCRIPTORS_LEAST && err == 0) {
+		fds[n] = n == 0 ? socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0) : fcntl(fds[0], F_DUPFD_CLOEXEC, 0);
+		if (fds[n] < 0)
+			err = -errno;
+		else
+			n++;
+	}
+	while (n > 0)
+		(void)close(fds[--n]);
+	return err == -EINVAL ? -EMFILE : err;
+}
+
 /* libevent's own variables are not for us: EVENT_SHOW_METHOD writes to stderr. */
 static struct event_base *
 new_base(void)
@@ -324,6 +344,9 @@ open_service(struct sn_service *s)
 	int err;
 
 	s->runtime_dir = runtime_dir != NULL ? strdup(runtime_dir) : NULL;
+	err = need_descriptors();
+	if (err < 0)
+		return err;
 	s->base = new_base();
 	s->ticking = s->base != NULL ? event_new(s->base, -1, 0, on_tick, s) : NULL;
 	if (s->ticking == NULL)
@@ -378,6 +401,10 @@ lift_own_limits(void)
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
 		struct rlimit rl;
 
+		const struct rlimit none = { RLIM_INFINITY, RLIM_INFINITY };
+
+		if (kinds[i] == RLIMIT_FSIZE && setrlimit(RLIMIT_FSIZE, &none) == 0)
+			continue;		/* root may */
 		if (getrlimit(kinds[i], &rl) == 0 && rl.rlim_cur != rl.rlim_max) {
 			rl.rlim_cur = rl.rlim_max;
 			(void)setrlimit(kinds[i], &rl);

@@ -216,7 +216,7 @@ START_TEST(find_exit_gives_the_name_that_a_thread_left)
 	sl->tid = 4711;
 	ck_assert(push(1, 5));
 	ck_assert(!sn_ring_find_exit(&seg, slot, 4711, comm));
-	sn_cpu_thread_exit(&seg, slot);
+	sn_cpu_thread_exit(&seg, slot, true);
 	ck_assert(sn_ring_find_exit(&seg, slot, 4711, comm));
 	ck_assert(!sn_ring_find_exit(&seg, slot, 4712, comm));
 	ck_assert_str_ne(comm, "");
