@@ -410,7 +410,10 @@ check_file(const char *file)
 	if (err < 0) {
 		(void)snprintf(line, sizeof(line), "SONDE_FILE cannot be written in %s: %s", folder,
 			strerror((int)-err));
-		sn_env_complain(line);
+		if (err == -EROFS)
+			sn_env_complain(line);
+		else			/* the program may well become the user who can */
+			sn_log(SN_LOG_FILE, "%s", line);
 	}
 }
 

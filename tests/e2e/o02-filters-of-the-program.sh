@@ -20,6 +20,6 @@ for how in prctl seccomp all noreturn strict question refused; do
 done
 # What came before, and after where nothing forbids it, is in the profile.
 record_ok before -- "$PROGRAMS/sealed" prctl
-at_least "threads from before the filter, and main" "$(profile cum "$T/before.pb.gz" burn_ms)" 800000000
+at_least "threads from before the filter, and main" "$(profile cum "$T/before.pb.gz" burn_ms)" 180000000
 record_ok asked -- "$PROGRAMS/sealed" question
-near "all of who only asked" "$(profile cum "$T/asked.pb.gz" burn_ms)" 1520000000 15
+near "all of who only asked" "$(profile cum "$T/asked.pb.gz" burn_ms)" 870000000 20

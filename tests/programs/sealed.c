@@ -23,7 +23,9 @@
 
 #include "burn.h"
 
-#define EACH_MS 500
+#define CHILD_MS	150
+#define BEFORE_MS	200
+#define AFTER_MS	600		/* long enough for the collector to meet a thread that it does not know */
 
 static NOINLINE void
 burn_ms(uint64_t ms)
@@ -37,7 +39,7 @@ burn_ms(uint64_t ms)
 static void *
 work(void *arg)
 {
-	burn_ms(EACH_MS);
+	burn_ms((uint64_t)(uintptr_t)arg);
 	return arg;
 }
 
@@ -80,7 +82,7 @@ be_strict(void)
 	burn_ms(50);
 	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) < 0)
 		return 1;
-	BURN(turns * 1000 * EACH_MS);
+	BURN(turns * 1000 * AFTER_MS);
 	if (write(1, line, sizeof(line) - 1) < 0)
 		return 1;
 	(void)syscall(SYS_exit, 3);
@@ -96,7 +98,7 @@ sealed_child(const char *how)
 
 	if (pid == 0) {
 		(void)install(how);
-		burn_ms(EACH_MS);
+		burn_ms(CHILD_MS);
 		_exit(7);
 	}
 	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
@@ -116,12 +118,12 @@ main(int argc, char **argv)
 	if (strcmp(argv[1], "strict") == 0)
 		return be_strict();
 	child = sealed_child(argv[1]);
-	if (pthread_create(&before, NULL, work, NULL) != 0)
+	if (pthread_create(&before, NULL, work, (void *)BEFORE_MS) != 0)
 		return 3;
 	burn_ms(20);
 	ret = install(argv[1]);
-	burn_ms(EACH_MS);
-	made = pthread_create(&after, NULL, work, NULL);
+	burn_ms(50);
+	made = pthread_create(&after, NULL, work, (void *)AFTER_MS);
 	if (made == 0)
 		(void)pthread_join(after, NULL);
 	(void)pthread_join(before, NULL);
