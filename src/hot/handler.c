@@ -43,9 +43,10 @@ origin_of(const siginfo_t *si)
 	case SI_USER:
 		/*
 		 * Where no more signals may be queued (RLIMIT_SIGPENDING), a nudge comes without what it said, as if nobody
-		 * had sent it: the program must not get that, least of all by the default action.
+		 * had sent it: the default action would end the program.  So do the program's own timers, which its
+		 * handler gets.
 		 */
-		return si->si_pid == 0 ? NUDGE : FOREIGN;
+		return si->si_pid == 0 && sn_foreign_action()->sa_handler == SIG_DFL ? NUDGE : FOREIGN;
 	case SI_QUEUE:
 		return (uint32_t)value == SN_NUDGE ? NUDGE : FOREIGN;
 	case SI_TIMER:
