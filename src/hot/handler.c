@@ -42,9 +42,9 @@ origin_of(const siginfo_t *si)
 	switch (si->si_code) {
 	case SI_USER:
 		/*
-		 * Where no more signals may be queued (RLIMIT_SIGPENDING), a nudge comes without what it said, as if nobody
-		 * had sent it: the default action would end the program.  So do the program's own timers, which its
-		 * handler gets.
+		 * Where no more signals may be queued (RLIMIT_SIGPENDING), a nudge comes without what it said, as if
+		 * nobody had sent it: the default action would end the program.  So do the program's own timers,
+		 * which its handler gets.
 		 */
 		return si->si_pid == 0 && sn_foreign_action()->sa_handler == SIG_DFL ? NUDGE : FOREIGN;
 	case SI_QUEUE:
@@ -107,6 +107,7 @@ sn_handler(int sig, siginfo_t *si, void *ucontext)
 	struct sn_live_state *live = sn_live();
 	uint32_t slot = (uint32_t)(uintptr_t)si->si_value.sival_ptr;
 	enum origin origin = origin_of(si);
+	sn_first_tick_fn *first_tick = SN_LOAD_RELAXED(&sn_first_tick);
 
 	if (origin == FOREIGN) {
 		sn_foreign_deliver(sig, si, ucontext);
@@ -119,8 +120,8 @@ sn_handler(int sig, siginfo_t *si, void *ucontext)
 			itimer_tick(live, ucontext);
 		if (has_wishes(&live->segment))
 			sn_wishes_obey(live);
-	} else if (origin == TIMER && slot == SN_NO_SLOT && sn_first_tick != NULL && SN_LOAD_RELAXED(&sn_seal) == 0) {
-		sn_first_tick(si->si_overrun, ucontext);
+	} else if (origin == TIMER && slot == SN_NO_SLOT && first_tick != NULL && SN_LOAD_RELAXED(&sn_seal) == 0) {
+		first_tick(si->si_overrun, ucontext);
 	}
 	errno = saved;
 }
