@@ -35,6 +35,7 @@ add_slots(const struct sn_process *p, struct sn_counters *c)
 		c->signals += SN_LOAD_RELAXED(&p->seg.slots[i].signals);
 		c->handler_ns += SN_LOAD_RELAXED(&p->seg.slots[i].handler_ns);
 	}
+	c->unsampled_processes += sn_process_kin_count(p);
 	c->unsampled_threads += SN_LOAD_RELAXED(&p->seg.shared->slots_refused) +
 	    SN_LOAD_RELAXED(&p->seg.shared->timers_refused);
 }

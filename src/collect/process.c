@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -22,6 +23,8 @@
 #include "collect/process.h"
 
 #define MAPS_MAX (64u << 20)
+#define MEMFD_NAME "sonde"
+#define MEMFD_PATH "/memfd:" MEMFD_NAME
 
 struct sn_process *
 sn_process_new(pid_t pid, const struct sn_options *o, struct sn_images *images)
@@ -90,6 +93,7 @@ end_image(struct sn_process *p)
 		take_slot_counters(p);
 		p->engine = sn_process_engine(p, why);
 		(void)snprintf(p->engine_why, sizeof(p->engine_why), "%s", why);
+		sn_process_take_kin(p);
 	}
 	drop_segment(p);
 }
@@ -171,7 +175,7 @@ make_segment(struct sn_process *p, const struct sn_options *o, uint32_t nslots)
 	while (cookie == 0)
 		if (getrandom(&cookie, sizeof(cookie), 0) < 0)
 			cookie = (uint32_t)sn_clock_mono_ns() | 1;
-	p->memfd = memfd_create("sonde", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	p->memfd = memfd_create(MEMFD_NAME, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (p->memfd < 0)
 		return -errno;
 	if (ftruncate(p->memfd, (off_t)bytes) < 0)
@@ -285,6 +289,30 @@ take_left_maps(struct sn_process *p)
 	return err;
 }
 
+/*
+ * Are these the maps of the image that has the segment?  After exec the pid shows those of another program, in which
+ * the old one's addresses would get names of the new one, or none.
+ */
+static bool
+are_of_image(const struct sn_process *p, const struct sn_buf *maps)
+{
+	const char *at = (const char *)maps->data, *end = at + maps->len;
+	char inode[32];
+	struct stat st;
+
+	if (p->host != NULL || p->memfd < 0 || fstat(p->memfd, &st) < 0)
+		return true;
+	(void)snprintf(inode, sizeof(inode), " %llu ", (unsigned long long)st.st_ino);
+	while ((at = memmem(at, (size_t)(end - at), inode, strlen(inode))) != NULL) {
+		at += strlen(inode);
+		while (at < end && *at == ' ')
+			at++;
+		if ((size_t)(end - at) > strlen(MEMFD_PATH) && memcmp(at, MEMFD_PATH, strlen(MEMFD_PATH)) == 0)
+			return true;
+	}
+	return false;
+}
+
 int
 sn_process_refresh_modules(struct sn_process *p)
 {
@@ -295,7 +323,7 @@ sn_process_refresh_modules(struct sn_process *p)
 
 	(void)snprintf(path, sizeof(path), "/proc/%d/maps", (int)p->pid);
 	err = p->ended ? -ESRCH : sn_buf_read_path(&b, path, MAPS_MAX);
-	if (err == 0 && b.len > 0)
+	if (err == 0 && b.len > 0 && are_of_image(p, &b))
 		err = sn_modules_update(p->modules, (const char *)b.data, b.len, p->exe, NULL);
 	else
 		err = take_left_maps(p);
@@ -344,6 +372,8 @@ sn_process_finish(struct sn_process *p, const struct sn_options *o, uint64_t own
 	rest = sn_difference((int64_t)prof->cpu_ns, (int64_t)p->accounted_ns);
 	p->ended_mono_ns = sn_process_cut(p);
 	err = sn_profile_settle(prof, rest);
+	if (err == 0)
+		err = sn_process_add_kin(p, prof);
 	p->is_settled = true;
 	prof->time_ns = p->began_real_ns;
 	prof->duration_ns = p->ended_mono_ns - p->began_mono_ns;

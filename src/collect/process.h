@@ -133,6 +133,7 @@ struct sn_process {
 	uint64_t cpu_ns;		/* CPU clock of the process, newest reading; inside: less our thread's */
 	bool cpu_is_final;		/* … which was taken after its last instruction, or in its exit hook */
 	size_t memory_bound;		/* half: profile, a quarter: rings, an eighth: history, an eighth: a window */
+	int64_t kin_ns;			/* CPU time of children that is in no profile of theirs; see kin.c */
 	struct sn_counters count;
 	uint64_t weights, weight_squares;	/* of all samples: how much their number is worth */
 	struct sn_images *file_images;
@@ -328,6 +329,19 @@ void sn_process_judge_perf(struct sn_process *p);
 bool sn_process_uses_perf(const struct sn_process *p);
 /* The engine in force, by name; *why (may be NULL): a line about it. */
 const char *sn_process_engine(const struct sn_process *p, char why[200]);
+
+/* kin.c: children that were never sampled */
+
+/* The image ends: what its children left in the segment goes into the process. */
+void sn_process_take_kin(struct sn_process *p);
+/* A process of the tree has ended without a sample: p, which goes on, tells of it. */
+void sn_process_take_unsampled(struct sn_process *p, const struct sn_process *child);
+/* … with a profile: what that has more, or less, than the kernel's figure. */
+void sn_process_take_rest(struct sn_process *p, const struct sn_process *child);
+/* How many there are that the process has not taken yet. */
+uint64_t sn_process_kin_count(const struct sn_process *p);
+/* Their row; after prof was settled: the kernel's figure of the process is without them.  0 or -ENOMEM. */
+int sn_process_add_kin(const struct sn_process *p, struct sn_profile *prof);
 
 /* cut.c */
 

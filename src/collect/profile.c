@@ -32,6 +32,7 @@ static const char *const pseudo_names[SN_PSEUDO_COUNT] = {
 	[SN_PSEUDO_UNSAMPLED_THREAD] = "[unsampled thread]",
 	[SN_PSEUDO_STACK_DROPPED] = "[stack dropped]",
 	[SN_PSEUDO_FILTERED] = "[filtered]",
+	[SN_PSEUDO_UNSAMPLED_PROCESSES] = "[unsampled processes]",
 };
 
 const char *

@@ -28,6 +28,7 @@ enum sn_pseudo {
 	SN_PSEUDO_UNSAMPLED_THREAD,	/* [unsampled thread] */
 	SN_PSEUDO_STACK_DROPPED,	/* [stack dropped] */
 	SN_PSEUDO_FILTERED,		/* [filtered]: in no file, see sn_profile_settle */
+	SN_PSEUDO_UNSAMPLED_PROCESSES,	/* [unsampled processes] */
 	SN_PSEUDO_COUNT
 };
 const char *sn_pseudo_name(enum sn_pseudo p);

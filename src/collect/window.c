@@ -238,6 +238,8 @@ sn_process_so_far(struct sn_process *p, const struct sn_options *o, uint64_t own
 	prof->time_ns = p->began_real_ns;
 	prof->duration_ns = out->to_ns - out->from_ns;
 	err = sn_profile_settle(prof, sn_difference((int64_t)prof->cpu_ns, (int64_t)p->accounted_ns));
+	if (err == 0)
+		err = sn_process_add_kin(p, prof);
 	if (err == 0) {
 		sn_process_figures(p, &f);
 		f.own_cpu_ns = own_cpu_ns;

@@ -84,16 +84,29 @@ map_segment(const struct sn_offer *o, struct sn_segment *out)
 {
 	uint64_t bytes = o->welcome.base_bytes;
 	long at = map_part(o->fd, 0, bytes);
+	struct sn_segment s;		/* until it is whole, what was there stays */
 	int err;
 
 	if (is_error(at))
 		return (int)at;
-	err = sn_segment_open(out, (void *)at, bytes);
+	err = sn_segment_open(&s, (void *)at, bytes);
 	if (err == 0)
-		err = map_chunk(o->fd, out, 0);
-	if (err < 0)
+		err = map_chunk(o->fd, &s, 0);
+	if (err < 0) {
 		(void)sn_syscall2(SYS_munmap, at, bytes);
-	return err;
+		return err;
+	}
+	sn_segment_bequeath(&s);
+	*out = s;
+	return 0;
+}
+
+void
+sn_segment_bequeath(struct sn_segment *s)
+{
+	/* Where pages are larger than ours the others would go along: then nothing does. */
+	if (sn_syscall3(SYS_madvise, s->kin, SN_PAGE, MADV_DOFORK) < 0)
+		s->kin = NULL;
 }
 
 int

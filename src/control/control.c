@@ -227,9 +227,14 @@ uint32_t
 sn_control_join_parent(void)
 {
 	uint64_t parent = (uint64_t)control.state.segment.cookie;
+	struct sn_segment_kin *inherited = control.state.segment.kin;
 
 	control.active = sn_connect(control.socket, SN_HELLO_FORK, parent, &control.state.segment) == 0;
-	return control.active ? go_live(true) : SN_NO_SLOT;
+	if (!control.active)
+		return SN_NO_SLOT;
+	if (inherited != NULL)
+		(void)sn_syscall2(SYS_munmap, inherited, SN_PAGE);
+	return go_live(true);
 }
 
 static void
@@ -336,6 +341,7 @@ sn_control_leave_guest(void)
 	if (live == NULL)
 		return;
 	sn_threads_set_sampling(live, false);
+	live->segment.kin = NULL;		/* its time so far is in its own profile */
 	SN_STORE_RELEASE(&sn_live_page->state, NULL);
 	(void)pthread_setspecific(control.key, NULL);
 	if (sn_inside_threads() == 1)		/* else another thread may be in it: it stays mapped */

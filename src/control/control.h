@@ -30,6 +30,9 @@ int sn_connect_more(const char *name, struct sn_segment *s);
 /* Tell a collector to look at its wishes now; nothing is waited for but the connection (100 ms). */
 void sn_nudge(const char *name);
 
+/* Let the children of this process have the page in which they leave word. */
+void sn_segment_bequeath(struct sn_segment *s);
+
 /* Copy /proc/self/maps into the segment: the first text, or the one of the exit.  0 or -errno. */
 int sn_snapshot_maps(const struct sn_segment *s, bool at_exit);
 

@@ -13,6 +13,21 @@
 #include "control/internal.h"
 #include "hot/hot.h"
 
+/* Of a process that was never sampled its parent's profile tells; once, whoever else shares this memory. */
+static void
+leave_word(void)
+{
+	static int32_t said;
+	struct sn_segment_kin *kin = sn_control_state()->segment.kin;
+	int32_t pid = (int32_t)sn_syscall0(SYS_getpid);
+
+	if (kin == NULL || said == pid)
+		return;
+	said = pid;
+	(void)SN_ADD_RELAXED(&kin->cpu_ns, sn_clock_ns(CLOCK_PROCESS_CPUTIME_ID));
+	(void)SN_ADD_RELAXED(&kin->count, 1);
+}
+
 void
 sn_control_figures(void)
 {
@@ -20,8 +35,14 @@ sn_control_figures(void)
 	struct sn_segment_shared *sh;
 	uint32_t generation;
 
-	if (live == NULL)
+	if (live == NULL) {
+		sn_lazy_forget();		/* a first tick from here on would take the page away under us */
+		live = sn_live();
+	}
+	if (live == NULL) {
+		leave_word();
 		return;
+	}
 	sh = live->segment.shared;
 	if (sh->pid_inside != (uint64_t)sn_syscall0(SYS_getpid))
 		return;

@@ -140,6 +140,8 @@ make(const struct sn_options *o, uint32_t nslots, struct sn_segment *s)
 		err = map_chunk(s, 0);
 	if (err < 0)
 		(void)sn_syscall2(SYS_munmap, base, rings);
+	else
+		sn_segment_bequeath(s);
 	return err;
 }
 

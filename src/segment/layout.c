@@ -14,7 +14,7 @@
 #define ROUND_PAGE(n) (((uint64_t)(n) + SN_PAGE - 1) & ~(uint64_t)(SN_PAGE - 1))
 
 struct offsets {
-	uint64_t shared, wish, slots, maps, rings, end;
+	uint64_t shared, wish, kin, slots, maps, rings, end;
 };
 
 static struct offsets
@@ -24,7 +24,8 @@ offsets_of(uint32_t nslots, uint32_t ring_bytes)
 
 	o.shared = ROUND_PAGE(sizeof(struct sn_segment_header));
 	o.wish = o.shared + ROUND_PAGE(sizeof(struct sn_segment_shared));
-	o.slots = o.wish + ROUND_PAGE(sizeof(struct sn_segment_wishes));
+	o.kin = o.wish + ROUND_PAGE(sizeof(struct sn_segment_wishes));
+	o.slots = o.kin + ROUND_PAGE(sizeof(struct sn_segment_kin));
 	o.maps = o.slots + ROUND_PAGE((uint64_t)nslots * sizeof(struct sn_slot));
 	o.rings = o.maps + 2ull * SN_MAPS_BYTES;
 	o.end = o.rings + (uint64_t)nslots * ring_bytes;
@@ -83,6 +84,7 @@ sn_segment_format(void *base, uint32_t nslots, uint32_t ring_bytes, uint32_t coo
 	h->ring_bytes = ring_bytes;
 	h->shared_off = o.shared;
 	h->wish_off = o.wish;
+	h->kin_off = o.kin;
 	h->slots_off = o.slots;
 	h->maps_off = o.maps;
 	h->rings_off = o.rings;
@@ -104,7 +106,7 @@ sizes_fit(const struct sn_segment_header *h, uint64_t mapped)
 		return false;
 	o = offsets_of(h->nslots, h->ring_bytes);
 	return h->total_bytes == o.end && mapped >= o.rings && h->shared_off == o.shared && h->wish_off == o.wish &&
-	    h->slots_off == o.slots && h->maps_off == o.maps && h->rings_off == o.rings &&
+	    h->kin_off == o.kin && h->slots_off == o.slots && h->maps_off == o.maps && h->rings_off == o.rings &&
 	    h->maps_bytes == SN_MAPS_BYTES;
 }
 
@@ -127,6 +129,7 @@ sn_segment_open(struct sn_segment *s, void *base, uint64_t bytes)
 		.header = base,
 		.shared = (void *)((uint8_t *)base + o.shared),
 		.wishes = (void *)((uint8_t *)base + o.wish),
+		.kin = (void *)((uint8_t *)base + o.kin),
 		.slots = (void *)((uint8_t *)base + o.slots),
 		.maps = (uint8_t *)base + o.maps,
 		.rings_off = o.rings,

@@ -11,7 +11,7 @@
  * Trust:    the program may be hostile or torn.  The collector works from its own copy of
  *           sizes and offsets (struct sn_segment) and checks every index that it reads.
  *
- *	| header | shared | wishes | slots[nslots] | maps start | maps exit | rings[nslots] |
+ *	| header | shared | wishes | kin | slots[nslots] | maps start | maps exit | rings[nslots] |
  */
 #ifndef SN_SEGMENT_LAYOUT_H
 #define SN_SEGMENT_LAYOUT_H
@@ -82,7 +82,7 @@ struct sn_segment_header {
 	uint64_t total_bytes;
 	uint32_t nslots;
 	uint32_t ring_bytes;		/* a power of two */
-	uint64_t shared_off, wish_off, slots_off, maps_off, rings_off;
+	uint64_t shared_off, wish_off, kin_off, slots_off, maps_off, rings_off;
 	uint32_t maps_bytes;		/* of each of the two texts */
 	int32_t pid;			/* as the collector sees it */
 	uint64_t start_time;		/* field 22 of /proc/PID/stat: tells a reused pid */
@@ -130,6 +130,15 @@ struct sn_segment_wishes {
 	uint64_t wish[SN_WISHES];	/* op << 32 | tid, at sequence % SN_WISHES; taken by swapping in 0 */
 	uint32_t drive_why;		/* enum sn_drive_why: not NONE, all threads go back to timers (release) */
 	uint32_t pad;
+};
+
+/*
+ * The one page that children inherit: what was never sampled (a child that ended before its first tick, or was made
+ * behind libc's back) adds its CPU time here when it ends.
+ */
+struct sn_segment_kin {
+	uint64_t cpu_ns;
+	uint64_t count;			/* of processes */
 };
 
 /*
@@ -261,6 +270,7 @@ struct sn_segment {
 	const struct sn_segment_header *header;
 	struct sn_segment_shared *shared;
 	struct sn_segment_wishes *wishes;
+	struct sn_segment_kin *kin;	/* NULL: children do not inherit it here */
 	struct sn_slot *slots;
 	uint8_t *maps;
 	uint8_t *ring_chunk[SN_SLOTS_MAX / SN_CHUNK_SLOTS];	/* NULL: not mapped here */

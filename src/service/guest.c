@@ -121,6 +121,7 @@ sn_guest_end(struct sn_service *s, struct sn_guest *g)
 	struct sn_process *p = g->process;
 	uint64_t begun = sn_guest_cost_begin();
 	bool has_file;
+	struct sn_guest *main;
 	int err;
 
 	p->ended = true;
@@ -134,9 +135,14 @@ sn_guest_end(struct sn_service *s, struct sn_guest *g)
 	has_file = g->file_is_final;
 	unlink_guest(s, g);
 	free_guest(g);
+	main = sn_guest_main(s);
 	if (err < 0)
 		sn_log(SN_LOG_STDERR, "profile of process %d is not whole: %s", (int)p->pid, strerror(-err));
 	fill_result(s, p);
+	if (main != NULL && !is_worth_a_file(s, p, has_file))
+		sn_process_take_unsampled(main->process, p);
+	else if (main != NULL)
+		sn_process_take_rest(main->process, p);
 	if (is_worth_a_file(s, p, has_file))
 		sn_job_add_ended(s, p);
 	else

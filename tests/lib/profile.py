@@ -21,6 +21,7 @@
 #   types              sample types, period type, period, time, duration
 #   depth              the largest number of locations of a sample
 #   json               all of it
+#   sum [FILE ...]     files, CPU ns of all of them, then ns of each pseudo frame that is a leaf
 
 # Modules of python3-minimal only: the quickstart uses it too.
 import re
@@ -331,6 +332,14 @@ def cmd_types(p):
 
 def cmd_depth(p):
     print(max((len(s[0]) for s in p.samples), default=0))
+
+
+def cmd_sum(p, *files):
+    everything = [p] + [Profile(f) for f in files]
+    pseudo = sums((leaf(q, s), q.value(s)) for q in everything for s in q.samples if leaf(q, s).startswith("["))
+    print("files %d\ntotal %d" % (len(everything), sum(q.total() for q in everything)))
+    for name, ns in pseudo:
+        print("%s %d" % (name, ns))
 
 
 def cmd_json(p):
