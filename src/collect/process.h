@@ -133,6 +133,7 @@ struct sn_process {
 	uint64_t cpu_ns;		/* CPU clock of the process, newest reading; inside: less our thread's */
 	bool cpu_is_final;		/* … which was taken after its last instruction, or in its exit hook */
 	size_t memory_bound;		/* half: profile, a quarter: rings, an eighth: history, an eighth: a window */
+	uint64_t left_ns;		/* CPU time that children left word of, of images that have ended */
 	int64_t kin_ns;			/* CPU time of children that is in no profile of theirs; see kin.c */
 	struct sn_counters count;
 	uint64_t weights, weight_squares;	/* of all samples: how much their number is worth */
@@ -338,6 +339,10 @@ void sn_process_take_kin(struct sn_process *p);
 void sn_process_take_unsampled(struct sn_process *p, const struct sn_process *child);
 /* … with a profile: what that has more, or less, than the kernel's figure. */
 void sn_process_take_rest(struct sn_process *p, const struct sn_process *child);
+/* The CPU time of p and of those who left word with it. */
+uint64_t sn_process_with_kin(const struct sn_process *p);
+/* The kernel says that p and its children used so much, of which others' profiles have that. */
+void sn_process_take_tree(struct sn_process *p, uint64_t tree_ns, uint64_t others_ns);
 /* How many there are that the process has not taken yet. */
 uint64_t sn_process_kin_count(const struct sn_process *p);
 /* Their row; after prof was settled: the kernel's figure of the process is without them.  0 or -ENOMEM. */

@@ -129,6 +129,7 @@ sn_guest_end(struct sn_service *s, struct sn_guest *g)
 		p->cpu_is_final = true;
 	sn_guest_cost_end(g, begun);
 	err = sn_process_finish(p, &s->options, g->own_cpu_ns);
+	s->ended_cpu_ns += sn_process_with_kin(p);
 	sn_answers_guest_ends(s, g);
 	if (g->span.toggled)
 		(void)sn_span_toggle(s, g);	/* its file; an error is in the log */

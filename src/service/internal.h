@@ -117,6 +117,7 @@ struct sn_service {
 	pid_t command;
 	bool command_ended;
 	uint64_t command_ended_ns;
+	uint64_t ended_cpu_ns;		/* of all processes that have ended, and of those who left word with them */
 	struct sn_service_result *result;
 };
 

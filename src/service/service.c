@@ -190,20 +190,45 @@ sn_service_joined(struct sn_service *s)
 		set_tick(s, most);
 }
 
+static uint64_t
+ns_of(const struct rusage *u)
+{
+	return (uint64_t)(u->ru_utime.tv_sec + u->ru_stime.tv_sec) * SN_NS_PER_SEC +
+	    (uint64_t)(u->ru_utime.tv_usec + u->ru_stime.tv_usec) * 1000;
+}
+
+/* Its children first: those that it waited for are in its usage. */
+static void
+end_command(struct sn_service *s, struct sn_guest *g, const struct rusage *tree)
+{
+	struct sn_guest *next;
+
+	for (struct sn_guest *other = s->guests; other != NULL; other = next) {
+		next = other->next;
+		if (other != g && kill(other->process->pid, 0) < 0 && errno == ESRCH)
+			sn_guest_end(s, other);
+	}
+	(void)sn_process_read_cpu(g->process);
+	sn_process_take_tree(g->process, ns_of(tree), s->ended_cpu_ns);
+	sn_guest_end(s, g);
+}
+
 /* The command is a zombie now: its last clock first, then it is waited for. */
 static void
 reap_command(struct sn_service *s)
 {
+	struct rusage tree = { 0 };
 	struct sn_guest *g;
 	siginfo_t si = { 0 };
 
 	if (s->command_ended)
 		return;
-	if (waitid(P_PID, (id_t)s->command, &si, WEXITED | WNOHANG | WNOWAIT) == 0 && si.si_pid == 0)
+	/* glibc's waitid has no place for the usage of the command and of all that it waited for. */
+	if (syscall(SYS_waitid, P_PID, s->command, &si, WEXITED | WNOHANG | WNOWAIT, &tree) == 0 && si.si_pid == 0)
 		return;			/* it runs; an error says that it is gone already */
 	g = sn_guest_find(s, s->command);
 	if (g != NULL)
-		sn_guest_end(s, g);
+		end_command(s, g, &tree);
 	while (waitpid(s->command, &s->result->wait_status, 0) < 0 && errno == EINTR)
 		;				/* at most a moment: it is a zombie, or gone */
 	s->command_ended = true;

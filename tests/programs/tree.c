@@ -7,8 +7,8 @@
  *           HOW: fork, clone (raw), clone3 (raw), libclone, exec (fork and exec), vfork, spawn, chain (exec itself)
  *           tree burn MILLISECONDS [EXECS]   what the children exec: burns until its process has used so much,
  *                                            then execs itself as often as told
- * Tells:    `process PID NANOSECONDS` of each child, `tree NANOSECONDS` (user and system time of this thread and all children), `dead N` (children that did
- *           not end with 0).  Every fourth child burns nothing.
+ * Tells:    `process PID NANOSECONDS` and `died PID STATUS` of children, `tree NANOSECONDS` (user and system time of
+ *           this thread and all children), `dead N`.  Every fourth child burns nothing.
  */
 #include <sched.h>
 #include <signal.h>
