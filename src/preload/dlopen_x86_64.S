@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * dlopen: note that the modules change, then jump to the real one with stack and arguments
+ * dlopen, dlmopen: note that the modules change, then jump to the real one with stack and arguments
  * as they were, so that glibc sees the caller's return address (RUNPATH, namespace).
  */
-	.text
-	.globl	dlopen
-	.type	dlopen, @function
-dlopen:
+	.macro	leave_by_jump name, begin
+	.globl	\name
+	.type	\name, @function
+\name:
 	.cfi_startproc
 	endbr64
 	pushq	%rdi
 	.cfi_adjust_cfa_offset 8
 	pushq	%rsi
 	.cfi_adjust_cfa_offset 8
-	subq	$8, %rsp
+	pushq	%rdx
 	.cfi_adjust_cfa_offset 8
-	call	sn_dlopen_begin
-	addq	$8, %rsp
+	call	\begin
+	popq	%rdx
 	.cfi_adjust_cfa_offset -8
 	popq	%rsi
 	.cfi_adjust_cfa_offset -8
@@ -27,5 +27,10 @@ dlopen:
 	jmp	*%rax
 1:	ret
 	.cfi_endproc
-	.size	dlopen, .-dlopen
+	.size	\name, .-\name
+	.endm
+
+	.text
+	leave_by_jump dlopen, sn_dlopen_begin
+	leave_by_jump dlmopen, sn_dlmopen_begin
 	.section .note.GNU-stack,"",@progbits

@@ -21,9 +21,9 @@
 
 #define SN_EXPORT __attribute__((visibility("default")))
 
-enum real { REAL_PTHREAD_CREATE, REAL_DLOPEN, REAL_DLCLOSE, REAL_COUNT };
+enum real { REAL_PTHREAD_CREATE, REAL_DLOPEN, REAL_DLMOPEN, REAL_DLCLOSE, REAL_COUNT };
 
-static const char *const real_name[REAL_COUNT] = { "pthread_create", "dlopen", "dlclose" };
+static const char *const real_name[REAL_COUNT] = { "pthread_create", "dlopen", "dlmopen", "dlclose" };
 static void *real_function[REAL_COUNT];
 
 void *
@@ -65,12 +65,19 @@ pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*fn)(void *
 	return create != NULL ? sn_control_create_thread(create, thread, attr, fn, arg) : EAGAIN;
 }
 
-/* dlopen itself is in dlopen_ARCH.S, because it must leave by a jump: this gives it where to. */
+/* dlopen and dlmopen are in dlopen_ARCH.S, because they must leave by a jump: this gives them where to. */
 void *
 sn_dlopen_begin(void)
 {
 	sn_control_modules_changed();
 	return real(REAL_DLOPEN);
+}
+
+void *
+sn_dlmopen_begin(void)
+{
+	sn_control_modules_changed();
+	return real(REAL_DLMOPEN);
 }
 
 SN_EXPORT int

@@ -21,7 +21,8 @@ void sn_preload_resolve_exec(void);
 extern __attribute__((visibility("hidden"))) void *sn_real_syscall;
 __attribute__((visibility("hidden"))) long sn_syscall_slow(long n, long a, long b, long c, long d, long e, long f);
 
-/* Called by dlopen_ARCH.S: notes that the modules change; the real dlopen, or NULL. */
+/* Called by dlopen_ARCH.S: notes that the modules change; the real dlopen or dlmopen, or NULL. */
 __attribute__((visibility("hidden"))) void *sn_dlopen_begin(void);
+__attribute__((visibility("hidden"))) void *sn_dlmopen_begin(void);
 
 #endif
