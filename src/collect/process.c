@@ -329,9 +329,55 @@ sn_process_refresh_modules(struct sn_process *p)
 		err = take_left_maps(p);
 	sn_buf_free(&b);
 	p->generation = generation;
+	p->modules_left = false;
 	p->modules_read_ns = sn_clock_mono_ns();
 	sn_unwinder_flush(p->unwinder);
 	return err;
+}
+
+/* A text of before a dlclose, copied: the program may write there again.  NULL: not, or no longer there. */
+static char *
+copy_of_leave(const struct sn_process *p, uint32_t n, uint32_t generation, uint32_t *len)
+{
+	const struct sn_segment_leave *l = &p->seg.shared->leaves[n];
+	uint32_t turn = SN_LOAD_ACQUIRE(&l->turn);
+	char *copy;
+
+	*len = SN_LOAD_RELAXED(&l->len);
+	if (turn % 2 != 0 || *len == 0 || *len > SN_LEAVE_BYTES || SN_LOAD_RELAXED(&l->generation) != generation)
+		return NULL;
+	copy = malloc(*len);
+	if (copy == NULL)
+		return NULL;
+	memcpy(copy, sn_segment_leave_text(&p->seg, n), *len);
+	SN_FENCE();
+	if (SN_LOAD_RELAXED(&l->turn) == turn)
+		return copy;
+	free(copy);
+	return NULL;
+}
+
+void
+sn_process_modules_of(struct sn_process *p, uint32_t generation)
+{
+	if (generation == p->generation)
+		return;
+	for (uint32_t n = 0; n < SN_LEAVES; n++) {
+		uint32_t len;
+		char *text = copy_of_leave(p, n, generation, &len);
+		int err = text != NULL ? sn_modules_update(p->modules, text, len, p->exe, NULL) : -ENOENT;
+
+		free(text);
+		if (err < 0)
+			continue;
+		p->generation = generation;
+		p->modules_left = true;
+		sn_unwinder_flush(p->unwinder);
+		return;
+	}
+	/* Of an older set that nobody kept the next one is what is left; what stays unknown is shown as such. */
+	if ((int32_t)(generation - p->generation) > 0)
+		(void)sn_process_refresh_modules(p);
 }
 
 /* The figure that the program's exit hook left, if ours is not of the very end. */

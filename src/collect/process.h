@@ -116,6 +116,7 @@ struct sn_process {
 	struct sn_unwinder *unwinder;
 	uint32_t generation;		/* of the modules that we know */
 	uint64_t modules_read_ns;
+	bool modules_left;		/* … is that of before a dlclose: there is nothing newer to learn of it */
 	struct sn_stray strays[SN_STRAYS_MAX];
 	uint32_t stray_count;
 	uint64_t ring_touched;		/* bytes of rings that hold pages */
@@ -251,6 +252,9 @@ uint64_t sn_proc_stat(pid_t pid, unsigned field);
 
 /* Fetch /proc/PID/maps (or, when the process is gone, the text it left).  0 or -errno. */
 int sn_process_refresh_modules(struct sn_process *p);
+
+/* Have the modules that a record of this generation was taken among, as far as they are known. */
+void sn_process_modules_of(struct sn_process *p, uint32_t generation);
 
 /* drain.c */
 

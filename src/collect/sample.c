@@ -62,9 +62,10 @@ knows_all(const struct sn_process *p, const struct sn_unwound *u)
 static void
 unwind(struct sn_process *p, const struct sn_record *r, struct sn_unwound *u)
 {
-	if (r->rec.generation != p->generation)
-		(void)sn_process_refresh_modules(p);	/* what stays unknown is shown as such */
+	sn_process_modules_of(p, r->rec.generation);
 	walk(p, r, u);
+	if (p->modules_left || r->rec.generation != p->generation)
+		return;
 	if ((u->end == SN_UNWIND_COMPLETE && knows_all(p, u)) ||
 	    sn_clock_mono_ns() - p->modules_read_ns < UNKNOWN_REFRESH_NS)
 		return;

@@ -162,20 +162,47 @@ sn_connect_more(const char *name, struct sn_segment *s)
 	return (int)err;
 }
 
-int
-sn_snapshot_maps(const struct sn_segment *s, bool at_exit)
+/* How much of the text was there, at most room; negative errno. */
+static long
+copy_maps(uint8_t *to, uint64_t room)
 {
-	uint8_t *to = s->maps + (at_exit ? s->maps_bytes : 0);
-	uint64_t *len = at_exit ? &s->shared->maps_exit_len : &s->shared->maps_start_len;
 	uint64_t got = 0;
 	long fd = sn_syscall4(SYS_openat, AT_FDCWD, "/proc/self/maps", O_RDONLY | O_CLOEXEC, 0);
 	long n = 0;
 
 	if (fd < 0)
-		return (int)fd;
-	while (got < s->maps_bytes && (n = sn_syscall3(SYS_read, fd, to + got, s->maps_bytes - got)) > 0)
+		return fd;
+	while (got < room && (n = sn_syscall3(SYS_read, fd, to + got, room - got)) > 0)
 		got += (uint64_t)n;
 	(void)sn_syscall1(SYS_close, fd);
-	SN_STORE_RELEASE(len, got);		/* a text that was cut ends in half a line; the reader drops it */
-	return n < 0 ? (int)n : 0;
+	return n < 0 ? n : (long)got;
+}
+
+int
+sn_snapshot_maps(const struct sn_segment *s, bool at_exit)
+{
+	long got = copy_maps(s->maps + (at_exit ? s->maps_bytes : 0), s->maps_bytes);
+
+	if (got < 0)
+		return (int)got;
+	/* A text that was cut ends in half a line; the reader drops it. */
+	SN_STORE_RELEASE(at_exit ? &s->shared->maps_exit_len : &s->shared->maps_start_len, (uint64_t)got);
+	return 0;
+}
+
+void
+sn_snapshot_leave(const struct sn_segment *s, uint32_t generation)
+{
+	uint32_t n = SN_ADD_RELAXED(&s->shared->next_leave, 1) % SN_LEAVES, idle = 0;
+	struct sn_segment_leave *l = &s->shared->leaves[n];
+	long got;
+
+	if (!SN_CAS_ACQ_REL(&l->writing, &idle, 1))
+		return;				/* eight threads at it: one has to do without */
+	(void)__atomic_fetch_add(&l->turn, 1, __ATOMIC_SEQ_CST);
+	got = copy_maps(sn_segment_leave_text(s, n), SN_LEAVE_BYTES);
+	l->generation = generation;
+	l->len = got > 0 && got < (long)SN_LEAVE_BYTES ? (uint32_t)got : 0;
+	(void)__atomic_fetch_add(&l->turn, 1, __ATOMIC_SEQ_CST);
+	SN_STORE_RELEASE(&l->writing, 0u);
 }

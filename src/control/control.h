@@ -36,6 +36,9 @@ void sn_segment_bequeath(struct sn_segment *s);
 /* Copy /proc/self/maps into the segment: the first text, or the one of the exit.  0 or -errno. */
 int sn_snapshot_maps(const struct sn_segment *s, bool at_exit);
 
+/* Keep the maps as they are, for samples of this generation. */
+void sn_snapshot_leave(const struct sn_segment *s, uint32_t generation);
+
 /* control.c */
 
 /* From the constructor, once.  argv is the one on the initial stack. */
@@ -215,6 +218,8 @@ void sn_control_figures(void);
 /* The same, then the collector inside (if any) ends, and is waited for. */
 void sn_control_exit(void);
 
+/* A dlclose is about to begin: what samples were taken of stays known. */
+void sn_control_modules_leave(void);
 /* The modules change: dlopen is about to begin, dlclose has ended. */
 void sn_control_modules_changed(void);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * exit.c - what the segment must know before the process is gone.
+ * exit.c - what the segment must know before the process, or a library in it, is gone.
  *
  * Runs in:  any application thread: exit handlers, _exit.  Raw system calls only.
  *           A vfork child shares our memory and may call _exit: it is told apart by its pid.
@@ -61,6 +61,23 @@ sn_control_exit(void)
 	if (!sn_control_is_sealed())
 		sn_control_figures();
 	sn_inside_end();
+}
+
+void
+sn_control_modules_leave(void)
+{
+	struct sn_live_state *live = sn_live();
+	struct sn_segment_shared *sh;
+	uint32_t generation;
+
+	if (live == NULL || sn_control_is_sealed())
+		return;
+	sh = live->segment.shared;
+	generation = SN_LOAD_ACQUIRE(&sh->modules_generation);
+	/* Most libraries come and go between two samples. */
+	if (sh->pid_inside == (uint64_t)sn_syscall0(SYS_getpid) &&
+	    SN_LOAD_RELAXED(&sh->sampled_generation) == generation)
+		sn_snapshot_leave(&live->segment, generation);
 }
 
 void

@@ -34,6 +34,8 @@ fill(struct sn_rec *r, const struct sn_live_state *live, const struct sn_slot *s
 	r->start_fn = sl->start_fn;
 	r->generation = SN_LOAD_ACQUIRE(&live->segment.shared->modules_generation);
 	r->stack_bytes = 0;
+	if (SN_LOAD_RELAXED(&live->segment.shared->sampled_generation) != r->generation)
+		SN_STORE_RELAXED(&live->segment.shared->sampled_generation, r->generation);
 }
 
 static bool

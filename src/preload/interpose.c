@@ -86,6 +86,7 @@ dlclose(void *handle)
 	int (*close_it)(void *) = (int (*)(void *))real(REAL_DLCLOSE);
 	int err;
 
+	sn_control_modules_leave();
 	err = close_it != NULL ? close_it(handle) : -1;
 	sn_control_modules_changed();
 	return err;

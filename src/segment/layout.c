@@ -27,7 +27,7 @@ offsets_of(uint32_t nslots, uint32_t ring_bytes)
 	o.kin = o.wish + ROUND_PAGE(sizeof(struct sn_segment_wishes));
 	o.slots = o.kin + ROUND_PAGE(sizeof(struct sn_segment_kin));
 	o.maps = o.slots + ROUND_PAGE((uint64_t)nslots * sizeof(struct sn_slot));
-	o.rings = o.maps + 2ull * SN_MAPS_BYTES;
+	o.rings = o.maps + 2ull * SN_MAPS_BYTES + (uint64_t)SN_LEAVES * SN_LEAVE_BYTES;
 	o.end = o.rings + (uint64_t)nslots * ring_bytes;
 	return o;
 }

@@ -11,7 +11,7 @@
  * Trust:    the program may be hostile or torn.  The collector works from its own copy of
  *           sizes and offsets (struct sn_segment) and checks every index that it reads.
  *
- *	| header | shared | wishes | kin | slots[nslots] | maps start | maps exit | rings[nslots] |
+ *	| header | shared | wishes | kin | slots[nslots] | maps start | maps exit | leaves | rings[nslots] |
  */
 #ifndef SN_SEGMENT_LAYOUT_H
 #define SN_SEGMENT_LAYOUT_H
@@ -33,6 +33,8 @@
 #define SN_RING_INSIDE	(512u << 10)	/* … in the program's own memory: pages that were touched stay */
 #define SN_RING_FRAMES	(256u << 10)	/* … whose records carry frames */
 #define SN_MAPS_BYTES		(512u << 10)	/* room for one text of /proc/PID/maps */
+#define SN_LEAVES		8u		/* texts of before a dlclose that are kept */
+#define SN_LEAVE_BYTES		(128u << 10)	/* room for one of them; a longer one is not kept */
 #define SN_COPY_MAX		(16u << 10)	/* most bytes of stack in a record */
 #define SN_FRAMES_MAX		1024u
 #define SN_WISHES		16u
@@ -93,6 +95,14 @@ struct sn_segment_header {
 	char exe[1024];			/* as /proc/PID/exe said, cut */
 };
 
+/* The maps as they were before a dlclose: another library may be mapped there before the samples are read. */
+struct sn_segment_leave {
+	uint32_t writing;		/* 1: by a thread of the program */
+	uint32_t turn;			/* odd while it is written */
+	uint32_t generation;		/* of the modules then */
+	uint32_t len;			/* 0: nothing here */
+};
+
 /* Words that all threads of the program write. */
 struct sn_segment_shared {
 	uint64_t free_slots;		/* tag << 32 | index + 1 of the first free slot */
@@ -113,6 +123,9 @@ struct sn_segment_shared {
 	uint32_t perf_refused;		/* threads that stayed with a timer: no memory, no descriptor */
 	uint32_t perf_begun;		/* threads that had an event */
 	uint32_t dumps_asked;		/* signals of SONDE_DUMP_SIGNAL that the process got */
+	uint32_t sampled_generation;	/* of the newest sample */
+	uint32_t next_leave;
+	struct sn_segment_leave leaves[SN_LEAVES];
 };
 
 /*
@@ -302,6 +315,12 @@ uint64_t sn_segment_chunk(const struct sn_segment *s, uint32_t n, uint64_t *byte
 
 /* Put all slots into the free list; the program's side, once, before any thread uses it. */
 void sn_segment_fill_free_list(struct sn_segment *s);
+
+static inline uint8_t *
+sn_segment_leave_text(const struct sn_segment *s, uint32_t n)
+{
+	return s->maps + 2ull * s->maps_bytes + (uint64_t)n * SN_LEAVE_BYTES;
+}
 
 static inline uint8_t *
 sn_segment_ring(const struct sn_segment *s, uint32_t slot)

@@ -3,9 +3,11 @@
  * modules.c - libraries that are opened in unusual ways, and CPU time in them.
  *
  * Usage:    modules open|mopen OPENER NAME MILLISECONDS   OPENER (libopener.so) opens NAME, which only its RUNPATH finds
- *           modules turns LIBRARY OTHER ROUNDS MILLISECONDS_EACH   opens and closes them in turns, so that each is
- *                                                           mapped where the other was
- * Tells:    `work NANOSECONDS` in the libraries, `same place` when both were mapped at one address.
+ *           modules turns LIBRARY OTHER ROUNDS MILLISECONDS       opens and closes them in turns, so that each is
+ *                                                           mapped where the other was.  OTHER is there three
+ *                                                           times as long, but works a tenth.
+ * Tells:    `work NANOSECONDS` in the libraries (`other NANOSECONDS` in OTHER), `same place` when both were mapped
+ *           at one address.
  */
 #include <dlfcn.h>
 #include <stdio.h>
@@ -58,7 +60,7 @@ static int
 turns(char **argv)
 {
 	void *where[2] = { NULL, NULL };
-	uint64_t work = 0;
+	uint64_t work[2] = { 0, 0 }, ms = strtoull(argv[5], NULL, 10);
 	int rounds = atoi(argv[4]);
 
 	for (int i = 0; i < 2 * rounds; i++) {
@@ -66,11 +68,14 @@ turns(char **argv)
 
 		if (handle == NULL)
 			return wrong();
-		work += burn_in(handle, strtoull(argv[5], NULL, 10), &where[i % 2]);
+		if (i % 2 == 1)
+			(void)usleep((useconds_t)ms * 3000);
+		work[i % 2] += burn_in(handle, i % 2 == 1 ? ms / 10 : ms, &where[i % 2]);
 		if (dlclose(handle) != 0)
 			return wrong();
 	}
-	(void)printf("work %llu\n%s place\n", (unsigned long long)work, where[0] == where[1] ? "same" : "another");
+	(void)printf("work %llu\nother %llu\n%s place\n", (unsigned long long)work[0], (unsigned long long)work[1],
+		where[0] == where[1] ? "same" : "another");
 	return 0;
 }
 
