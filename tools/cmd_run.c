@@ -32,7 +32,7 @@ struct run {
 	struct sn_options options;
 	char **argv;			/* the command */
 	struct sn_program program;
-	char library[PATH_MAX];
+	char library[PATH_MAX];		/* as LD_PRELOAD names it */
 	char pattern[PATH_MAX];
 	bool unprofiled;		/* a variable of the environment is bad: run it all the same */
 };
@@ -144,11 +144,13 @@ parse_flags(struct run *r, int argc, char **argv)
 static int
 find_library(struct run *r)
 {
-	char why[PATH_MAX + 128];
-	int err = sn_library_find(r->library, sizeof(r->library), why, sizeof(why));
+	char path[PATH_MAX], why[PATH_MAX + 128];
+	int err = sn_library_find(path, sizeof(path), why, sizeof(why));
 
 	if (err < 0)
 		sn_log(SN_LOG_STDERR, "%s", why);
+	else
+		sn_library_preload(path, r->library, sizeof(r->library));
 	return err;
 }
 

@@ -4,6 +4,7 @@
  *
  * Runs in:  the sonde command.
  */
+#include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdbool.h>
@@ -46,6 +47,38 @@ sn_library_find(char *out, size_t size, char *why, size_t why_size)
 		return -EINVAL;
 	}
 	return 0;
+}
+
+/* What this loader makes of a path with $LIB in it: it says so of a file that is there, but is no library. */
+static bool
+expand(const char *folder, char *out, size_t size)
+{
+	static const char here[] = "/here";
+	char path[PATH_MAX];
+	const char *why, *end;
+
+	if (snprintf(path, sizeof(path), "%s%s", folder, here) >= (int)sizeof(path) || dlopen(path, RTLD_LAZY) != NULL)
+		return false;
+	why = dlerror();
+	end = why != NULL && why[0] == '/' ? strstr(why, "/here:") : NULL;
+	return end != NULL && snprintf(out, size, "%.*s", (int)(end - why), why) < (int)size;
+}
+
+void
+sn_library_preload(const char *library, char *out, size_t size)
+{
+	const char *slash = strrchr(library, '/');
+	char folder[PATH_MAX], expanded[PATH_MAX], found[PATH_MAX + 32], a[PATH_MAX], b[PATH_MAX];
+
+	(void)snprintf(out, size, "%s", library);
+	if (slash == NULL || strchr(library, '$') != NULL ||
+	    snprintf(folder, sizeof(folder), "%.*s/sonde/$LIB", (int)(slash - library), library) >= (int)sizeof(folder) ||
+	    !expand(folder, expanded, sizeof(expanded)))
+		return;
+	(void)snprintf(found, sizeof(found), "%s/" SN_LIBRARY, expanded);
+	if (realpath(found, a) != NULL && realpath(library, b) != NULL && strcmp(a, b) == 0 &&
+	    strlen(folder) + sizeof("/" SN_LIBRARY) <= size)
+		(void)snprintf(out, size, "%s/" SN_LIBRARY, folder);
 }
 
 int

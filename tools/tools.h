@@ -33,6 +33,11 @@ int cmd_check(int argc, char **argv);
  * 0, or -ENOENT, or -EINVAL when LD_PRELOAD cannot name it, with a line in why.
  */
 int sn_library_find(char *out, size_t size, char *why, size_t why_size);
+/*
+ * What LD_PRELOAD is to name: the library by way of $LIB, which programs that cannot load it pass over in silence; or
+ * the library itself, where the loader's $LIB does not lead there.
+ */
+void sn_library_preload(const char *library, char *out, size_t size);
 /* The collector's module that belongs to that library.  0 or -ENOENT. */
 int sn_module_find(const char *library, char *out, size_t size);
 

@@ -16,6 +16,7 @@ if_there="vfork dlsym dlvsym setjmp _setjmp __sigsetjmp sigsetjmp getcontext swa
 
 # One function: a call may go to our own begin function only; there is a jump through a register or memory; the bytes
 # that were pushed are popped before it.
+# shellcheck disable=SC2016
 check='
 	/^[0-9a-f]+ <.*>:$/ { next }
 	{ op = $2; to = $0 }

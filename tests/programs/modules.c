@@ -2,7 +2,7 @@
  *
  * modules.c - libraries that are opened in unusual ways, and CPU time in them.
  *
- * Usage:    modules open|mopen OPENER NAME MILLISECONDS   OPENER (libopener.so) opens NAME, which only its RUNPATH finds
+ * Usage:    modules open|mopen OPENER NAME MILLISECONDS   OPENER (libopener.so) opens NAME, which its RUNPATH finds
  *           modules turns LIBRARY OTHER ROUNDS MILLISECONDS       opens and closes them in turns, so that each is
  *                                                           mapped where the other was.  OTHER is there three
  *                                                           times as long, but works a tenth.
