@@ -71,9 +71,8 @@ sn_library_preload(const char *library, char *out, size_t size)
 	char folder[PATH_MAX], expanded[PATH_MAX], found[PATH_MAX + 32], a[PATH_MAX], b[PATH_MAX];
 
 	(void)snprintf(out, size, "%s", library);
-	if (slash == NULL || strchr(library, '$') != NULL ||
-	    snprintf(folder, sizeof(folder), "%.*s/sonde/$LIB", (int)(slash - library), library) >= (int)sizeof(folder) ||
-	    !expand(folder, expanded, sizeof(expanded)))
+	if (slash == NULL || strchr(library, '$') != NULL || snprintf(folder, sizeof(folder), "%.*s/sonde/$LIB",
+		(int)(slash - library), library) >= (int)sizeof(folder) || !expand(folder, expanded, sizeof(expanded)))
 		return;
 	(void)snprintf(found, sizeof(found), "%s/" SN_LIBRARY, expanded);
 	if (realpath(found, a) != NULL && realpath(library, b) != NULL && strcmp(a, b) == 0 &&
