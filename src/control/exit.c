@@ -36,7 +36,7 @@ sn_control_figures(void)
 	uint32_t generation;
 
 	if (live == NULL) {
-		sn_lazy_forget();		/* a first tick from here on would take the page away under us */
+		sn_lazy_cancel();		/* a first tick from here on would take the page away under us */
 		live = sn_live();
 	}
 	if (live == NULL) {

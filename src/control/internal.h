@@ -46,6 +46,8 @@ __attribute__((noreturn)) void sn_exit_alone(void);
 int sn_lazy_begin(const struct sn_segment_options *o);
 /* Do not wait for it: the child makes a thread.  Is it sampled now? */
 bool sn_lazy_join(void);
+/* This process, and not another one that shares its memory, does not wait any more: it ends. */
+void sn_lazy_cancel(void);
 /* Nothing is waited for any more. */
 void sn_lazy_forget(void);
 

@@ -84,6 +84,13 @@ sn_lazy_join(void)
 }
 
 void
+sn_lazy_cancel(void)
+{
+	if (SN_LOAD_RELAXED(&lazy.waiting) != 0 && take())
+		(void)sn_syscall1(SYS_timer_delete, lazy.timer);
+}
+
+void
 sn_lazy_forget(void)
 {
 	/* A child of a child has a copy of the word, but not the timer. */

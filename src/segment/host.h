@@ -16,7 +16,7 @@
 #include "segment/layout.h"
 
 /* Equal in libsonde.so and its module, or the module is not used. */
-#define SN_HOST_STAMP	"0.1.0+9"
+#define SN_HOST_STAMP	"0.1.0+10"
 
 /* What the program wants of the collector's thread; written by application threads (release). */
 enum sn_host_stop {

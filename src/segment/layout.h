@@ -23,7 +23,7 @@
 #include "base/options.h"
 
 #define SN_SEGMENT_MAGIC	0x31656e646e6f7373ull	/* "ssndnde1": any one number will do */
-#define SN_SEGMENT_VERSION	3u
+#define SN_SEGMENT_VERSION	4u
 #define SN_PAGE			4096u
 
 #define SN_SLOTS_DEFAULT	1024u
