@@ -14,7 +14,7 @@
 #include "base/syscall.h"
 #include "hot/hot.h"
 
-/* More overruns than this are a blocked signal or a long system call, not ticks of this stack. */
+/* More overruns than this are a blocked signal or a long system call; of that the rest stays unnamed. */
 #define TICKS_MAX 8
 /* A handler that took longer did not run all the while: its thread lost the CPU, which is no cost of ours. */
 #define HANDLER_MAX_NS 50000
@@ -126,12 +126,36 @@ take(const struct sn_live_state *live, uint32_t slot, uint64_t credit, const uco
 	return took;
 }
 
+/*
+ * Ticks that came late came in a system call that took long, and returns here, unless that is the one that lets the
+ * signal in.
+ */
+static bool
+in_long_call(const ucontext_t *uc)
+{
+#if defined(__x86_64__)
+	const greg_t *r = uc->uc_mcontext.gregs;
+	const uint8_t *pc = (const uint8_t *)(uintptr_t)r[REG_RIP];
+
+	/* The page before may not be there; and of a call its number is lost, its arguments are not. */
+	return ((uintptr_t)pc & (SN_PAGE - 1)) >= 2 && pc[-2] == 0x0f && pc[-1] == 0x05 &&
+	    !(r[REG_RAX] == 0 && r[REG_R10] == sizeof(uint64_t) && (uint64_t)r[REG_RDI] <= SIG_SETMASK);
+#else
+	const mcontext_t *m = &uc->uc_mcontext;
+
+	return (m->pc & (SN_PAGE - 1)) >= 4 && *(const uint32_t *)(uintptr_t)(m->pc - 4) == 0xd4000001u &&
+	    m->regs[8] != SYS_rt_sigprocmask;
+#endif
+}
+
 void
 sn_cpu_tick(const struct sn_live_state *live, uint32_t slot, int overrun, const ucontext_t *uc)
 {
 	const struct sn_slot *sl = &live->segment.slots[slot];
 	uint64_t ticks = overrun < 0 ? 1 : (uint64_t)overrun + 1;
 
+	if (ticks > TICKS_MAX && !in_long_call(uc))
+		ticks = 0;		/* it was blocked: none of this is the stack's at hand */
 	if (!may_tick(SN_LOAD_RELAXED(&sl->state)))
 		return;
 	(void)take(live, slot, (ticks < TICKS_MAX ? ticks : TICKS_MAX) * live->options.tick_ns, uc);

@@ -13,7 +13,7 @@ checked()	# NAME
 	near "$1: CPU time" "$(profile total "$T/$1.pb.gz")" "$(awk '/^rusage/ { print $2 }' "$T/$1.out")" 3
 	at_least "$1: blocked" "$(profile flat "$T/$1.pb.gz" '[signal blocked]')" 900000000
 	at_most "$1: blocked" "$(profile flat "$T/$1.pb.gz" '[signal blocked]')" 1010000000
-	at_most "$1: what came next" "$(profile flat "$T/$1.pb.gz" next_work)" 340000000
+	at_most "$1: what came next" "$(profile flat "$T/$1.pb.gz" next_work)" 312000000
 	is "$1: what was hidden" "$(profile flat "$T/$1.pb.gz" hidden_work)" 0
 }
 record_ok outside -- "$PROGRAMS/ownprof" blocked
