@@ -44,27 +44,30 @@ add_residual(struct sn_group *g, struct sn_thread_view *v, int64_t residual, int
 	v->blocked_ns = blocked;
 }
 
-/* A thread without a timer: whole periods of what it used are its rows; the rest waits for the next time. */
+/*
+ * A thread without a timer: what it used is [unsampled thread].  Whole periods of what all such threads of the group
+ * used are rows, and no residual any more; many of them may use less than a period each.
+ */
 static void
-take_refused(struct sn_process *p, struct sn_thread_view *v, uint32_t group, int64_t residual, int64_t credited)
+name_refused(struct sn_process *p, struct sn_thread_view *v, uint32_t group, int64_t residual)
 {
-	uint64_t periods = residual > 0 ? (uint64_t)residual / p->profile.period_ns : 0;
-	int64_t accounted;
+	struct sn_group *g = &p->profile.groups[group];
+	int64_t named;
+	uint32_t frame;
 
-	if (periods > v->unsampled) {
-		uint32_t frame = sn_profile_frame(&p->profile, 0, NULL, SN_PSEUDO_UNSAMPLED_THREAD);
-		struct sn_seen seen = {
-			.stack = sn_profile_stack(&p->profile, &frame, 1), .label = SN_NO_LABEL, .group = group,
-			.weight = periods - v->unsampled, .time_ns = UINT64_MAX,
-		};
-
-		sn_process_count(p, &seen);
-		v->unsampled = periods;
-	}
-	accounted = sn_sum(credited, (int64_t)(v->unsampled * p->profile.period_ns));
-	p->accounted_ns += (uint64_t)accounted - (uint64_t)v->accounted_ns;
-	v->accounted_ns = accounted;
-	add_residual(&p->profile.groups[group], v, 0, 0, 0);	/* what it was before the refusal */
+	g->refused_ns = sn_sum(g->refused_ns, sn_difference(residual, v->refused_ns));
+	v->refused_ns = residual;
+	named = sn_difference(g->refused_ns, g->refused_named_ns);
+	named -= named % (int64_t)p->profile.period_ns;
+	if (named <= 0)
+		return;
+	g->refused_named_ns = sn_sum(g->refused_named_ns, named);
+	g->residual_ns = sn_difference(g->residual_ns, named);
+	frame = sn_profile_frame(&p->profile, 0, NULL, SN_PSEUDO_UNSAMPLED_THREAD);
+	sn_process_count(p, &(struct sn_seen){
+		.stack = sn_profile_stack(&p->profile, &frame, 1), .label = SN_NO_LABEL, .group = group,
+		.weight = (uint64_t)named / p->profile.period_ns, .time_ns = UINT64_MAX,
+	});
 }
 
 /* What the residual grew by while the signal was blocked stays named so when it is let in again. */
@@ -93,17 +96,15 @@ sn_process_account(struct sn_process *p, struct sn_thread_view *v, uint64_t cpu_
 	cpu = own_cpu(p, v, cpu_ns, credited_ns);
 	credited = sn_difference((int64_t)credited_ns, v->off_credited_ns);
 	residual = sn_difference(cpu, credited);
-	if (v->refused && (residual > 0 || v->unsampled > 0)) {
-		take_refused(p, v, g, residual, credited);
-		return;
-	}
-	blocked = blocked_of(v, residual);
+	blocked = v->refused ? v->blocked_ns : blocked_of(v, residual);
 	kernel = v->kernel_ns;
 	if (v->drive == SN_BY_PERF_USER && !v->blocks_signal)
 		kernel = sn_sum(kernel, sn_difference(residual, v->residual_ns));
 	add_residual(&p->profile.groups[g], v, residual, blocked, kernel);
 	p->accounted_ns += (uint64_t)cpu - (uint64_t)v->accounted_ns;
 	v->accounted_ns = cpu;
+	if (v->refused)
+		name_refused(p, v, g, residual);
 }
 
 void

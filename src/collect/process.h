@@ -42,9 +42,9 @@ struct sn_thread_view {
 	uint64_t credited_ns;	/* … and what was credited then */
 	uint64_t base_ns;	/* CPU clock when it got its slot */
 	int64_t off_cpu_ns, off_credited_ns;	/* of both clocks: from when nothing was to be sampled */
-	/* What was taken of it already: into the sums, into its group, and as [unsampled thread]. */
+	/* What was taken of it already: into the sums, into its group, and there as [unsampled thread]. */
 	int64_t accounted_ns, residual_ns, blocked_ns, kernel_ns;
-	uint64_t unsampled;	/* periods */
+	int64_t refused_ns;
 	bool is_main, closed;	/* closed: its residual has been taken */
 	bool refused;		/* no timer */
 	bool blocks_signal;

@@ -66,6 +66,7 @@ struct sn_group {
 	int64_t residual_ns;		/* CPU clock less credited, of its threads */
 	int64_t blocked_ns;		/* the part of it whose threads blocked our signal */
 	int64_t kernel_ns;		/* the part of it that their perf events did not see */
+	int64_t refused_ns, refused_named_ns;	/* of threads without a timer; what of it has a row */
 };
 #define SN_NO_STACK UINT32_MAX
 

@@ -56,7 +56,7 @@ same_limited 'File too large' --fsize=100000
 same_limited "" --fsize=50000000
 [ "${#as_user[@]}" -eq 0 ] || same_limited 'Resource temporarily unavailable' --nproc=1
 # Threads whose timer is refused: their time is there, by that name, and no nudge ends the program.
-same_limited "" --sigpending=20 30 60
+same_limited "" --sigpending=100 8 500
 total=0
 unsampled=0
 for f in "$T"/P/*; do
@@ -66,6 +66,6 @@ for f in "$T"/P/*; do
 		unsampled=$(profile cum "$f" '[unsampled thread]')
 	fi
 done
-at_least "the sum" "$total" 1800000000
-[ "${#as_user[@]}" -eq 0 ] || at_least "threads without a timer" "$unsampled" 1000000000
+at_least "the sum" "$total" 3800000000
+[ "${#as_user[@]}" -eq 0 ] || at_least "threads without a timer" "$unsampled" 1500000000
 same_limited "" --sigpending=0

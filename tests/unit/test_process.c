@@ -159,9 +159,23 @@ START_TEST(refused_thread_shows_as_unsampled_not_as_residual)
 	drain();
 	sn_process_view(p, slot)->cpu_ns = 55 * MS;
 	sn_process_close_all(p);
-	ck_assert_int_eq(residual_of(0x1000), 0);
+	ck_assert_int_eq(residual_of(0x1000), 5 * MS);
 	ck_assert_uint_eq(sn_profile_total(&p->profile), 5);	/* whole periods of 10 ms; the rest is settled later */
-	ck_assert_uint_eq(p->accounted_ns, 50 * MS);
+	ck_assert_uint_eq(p->accounted_ns, 55 * MS);
+}
+END_TEST
+
+START_TEST(refused_threads_of_less_than_a_period_each_show_together)
+{
+	for (int32_t i = 0; i < 10; i++) {
+		struct sn_thread_view v = { .tid = 900001 + i, .start_fn = 0x1000, .refused = true };
+
+		sn_process_account(p, &v, 3 * MS, 0);
+		sn_process_close_thread(p, &v, 8 * MS, 0);
+	}
+	ck_assert_uint_eq(sn_profile_total(&p->profile), 8);
+	ck_assert_int_eq(residual_of(0x1000), 0);
+	ck_assert_uint_eq(p->accounted_ns, 80 * MS);
 }
 END_TEST
 
@@ -533,6 +547,7 @@ main(void)
 	tcase_add_test(tc, slot_taken_again_before_the_last_word_was_read_is_not_counted_twice);
 	tcase_add_test(tc, thread_killed_without_a_word_keeps_its_last_figures);
 	tcase_add_test(tc, refused_thread_shows_as_unsampled_not_as_residual);
+	tcase_add_test(tc, refused_threads_of_less_than_a_period_each_show_together);
 	tcase_add_test(tc, lost_samples_keep_their_weight);
 	tcase_add_test(tc, hostile_clocks_are_left_out_of_the_sums);
 	tcase_add_test(tc, torn_slots_and_rings_never_crash_the_collector);

@@ -139,7 +139,7 @@ START_TEST(thread_without_a_timer_shows_in_each_span_with_what_it_used)
 	sn_profile_free(&w.profile);
 	sn_process_close_all(p);
 	ck_assert_uint_eq(sn_profile_total(&p->profile), 6);
-	ck_assert_uint_eq(p->accounted_ns, 60 * MS);
+	ck_assert_uint_eq(p->accounted_ns, 68 * MS);
 }
 END_TEST
 
