@@ -28,6 +28,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/cgroup.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "deliver/socket.h"
@@ -357,29 +358,6 @@ check_limits(struct finding *f)
 	f->text[strlen(f->text) - 2] = '\0';
 }
 
-/* memory.max of our cgroup, 0 for none: as the collector looks for it. */
-static uint64_t
-cgroup_bound(void)
-{
-	struct sn_buf b = { 0 };
-	char path[1100];
-	long n = 0;
-
-	if (sn_buf_read_path(&b, "/proc/self/cgroup", 64 << 10) == 0) {
-		char *name;
-
-		sn_buf_put(&b, "", 1);
-		name = b.err == 0 ? strstr((char *)b.data, "0::/") : NULL;
-		if (name != NULL) {
-			name[strcspn(name, "\n")] = '\0';
-			(void)snprintf(path, sizeof(path), "/sys/fs/cgroup%.1000s/memory.max", name + 3);
-			n = number_in(path);
-		}
-	}
-	sn_buf_free(&b);
-	return n > 0 ? (uint64_t)n : 0;
-}
-
 static bool
 can_map(uint64_t bytes)
 {
@@ -402,7 +380,7 @@ static void
 check_memory(struct finding *f)
 {
 	uint32_t slots = SN_SLOTS_DEFAULT;
-	uint64_t bound = cgroup_bound();
+	uint64_t bound = sn_cgroup_memory("/proc/self/cgroup", "/sys/fs/cgroup");
 	unsigned long long mib = 0;
 	int err = 0;
 
@@ -420,11 +398,11 @@ check_memory(struct finding *f)
 	else
 		find(f, OK, "the shared segment can be mapped");
 	if (bound == 0)
-		find(f, OK, "; the cgroup has no memory.max");
+		find(f, OK, "; the cgroup has no memory limit");
 	else if (bound / 8 >= MEMORY_DEFAULT)
-		find(f, OK, "; memory.max of the cgroup is %llu MiB", (unsigned long long)(bound >> 20));
+		find(f, OK, "; the memory limit of the cgroup is %llu MiB", (unsigned long long)(bound >> 20));
 	else
-		find(f, LIMITED, "; memory.max of the cgroup is %llu MiB, sonde takes at most an eighth; raise it to "
+		find(f, LIMITED, "; the memory limit of the cgroup is %llu MiB, sonde takes at most an eighth; raise it to "
 			"have the default of 64 MiB", (unsigned long long)(bound >> 20));
 }
 

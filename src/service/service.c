@@ -20,6 +20,7 @@
 
 #include "base/atomic.h"
 #include "base/buf.h"
+#include "base/cgroup.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "service/inside.h"
@@ -305,27 +306,10 @@ leave_background(struct sn_service *s)
 static void
 bound_memory(struct sn_options *o)
 {
-	struct sn_buf group = { 0 }, limit = { 0 };
-	char path[4096];
-	long long max;
+	int64_t max = (int64_t)sn_cgroup_memory("/proc/self/cgroup", "/sys/fs/cgroup");
 
-	if (sn_buf_read_path(&group, "/proc/self/cgroup", 64 << 10) == 0) {
-		sn_buf_put(&group, "", 1);
-		if (group.err == 0 && strncmp((char *)group.data, "0::/", 4) == 0) {
-			char *name = (char *)group.data + 3;
-
-			name[strcspn(name, "\n")] = '\0';
-			(void)snprintf(path, sizeof(path), "/sys/fs/cgroup%.3000s/memory.max", name);
-			if (sn_buf_read_path(&limit, path, 4096) == 0) {
-				sn_buf_put(&limit, "", 1);
-				max = limit.err == 0 ? strtoll((char *)limit.data, NULL, 10) : 0;
-				if (max > 0 && max / 8 < o->memory)
-					o->memory = max / 8;
-			}
-		}
-	}
-	sn_buf_free(&group);
-	sn_buf_free(&limit);
+	if (max > 0 && max / 8 < o->memory)
+		o->memory = max / 8;
 }
 
 /* libevent ends the process when it finds no descriptor for its own pipe: look first. */

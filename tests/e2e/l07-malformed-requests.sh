@@ -181,7 +181,7 @@ sys.exit(bool(bad))
 PY
 	cat "$T/$place.said"
 	fetch whole-$place "profile?seconds=1"
-	at_least "$place: CPU time afterwards" "$(profile total "$T/whole-$place.pb.gz")" 300000000
+	at_least "$place: CPU time afterwards" "$(profile total "$T/whole-$place.pb.gz")" 100000000
 	kill -0 "$SERVED" || fail "$place: the program has ended"
 	kill -0 "$STARTED" || fail "$place: the server has ended"
 	stop_served

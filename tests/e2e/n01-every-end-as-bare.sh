@@ -36,6 +36,8 @@ PY
 
 same_as_bare()	# WAY HOW
 {
+	# Of two threads in exit() one may end the process before the other has said all.
+	if [ "$1" = exit-twice ]; then sed -i '/^exit handler$/d' "$T/$1.bare.out" "$T/$1.$2.out"; fi
 	cmp "$T/$1.bare.out" "$T/$1.$2.out" || fail "$1, $2: $(diff "$T/$1.bare.out" "$T/$1.$2.out")"
 	is_empty "$1, $2: stderr" "$T/$1.$2.err"
 }
@@ -88,7 +90,7 @@ while read -r way ms inside; do
 	if [ "$inside" != none ]; then
 		valid "$T/files/$way.pb.gz"
 		at_least "$way, inside: CPU time" "$(profile total "$T/files/$way.pb.gz")" $((ms * 900000))
-		at_least "$way, inside: in ends_hot" "$(profile cum "$T/files/$way.pb.gz" ends_hot)" $((ms * 700000))
+		at_least "$way, inside: in ends_hot" "$(profile cum "$T/files/$way.pb.gz" ends_hot)" $((ms * 400000))
 		nothing_left "$way" inside
 	fi
 	rm -rf "$T/sock" "$T/files"

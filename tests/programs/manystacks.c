@@ -3,7 +3,7 @@
  * manystacks.c - hardly a stack twice: at each level chance says which of two functions calls on.
  *
  * Usage:    manystacks CPU_MILLISECONDS DEPTH       DEPTH 0: the same stack all the time
- * Tells:    `stacks N` (different ones that it burned in), `cpu NANOSECONDS`, `rss KIB` (most, of this process).
+ * Tells:    `stacks N` (different ones that it burned in), `cpu NANOSECONDS` of its one thread, `rss KIB` (most, of this process).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,12 +64,12 @@ main(int argc, char **argv)
 	uint64_t stacks = 0;
 	struct rusage u;
 
-	while (process_cpu_ns() < ms * 1000000u) {
+	while (thread_cpu_ns() < ms * 1000000u) {
 		(void)even_one(depth, depth == 0 ? 0 : chance());
 		stacks++;
 	}
 	(void)getrusage(RUSAGE_SELF, &u);
 	(void)printf("stacks %llu\ncpu %llu\nrss %ld\n", (unsigned long long)(depth == 0 ? 1 : stacks),
-		(unsigned long long)process_cpu_ns(), u.ru_maxrss);
+		(unsigned long long)thread_cpu_ns(), u.ru_maxrss);
 	return 0;
 }

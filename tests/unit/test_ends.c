@@ -75,7 +75,7 @@ void
 sn_nudge(const char *name)
 {
 	(void)name;
-	if (++nudged == writes)
+	if (__atomic_add_fetch(&nudged, 1, __ATOMIC_ACQ_REL) == writes)
 		SN_STORE_RELEASE(&host.flush_done, host.flush_asked);
 }
 
