@@ -402,8 +402,8 @@ check_memory(struct finding *f)
 	else if (bound / 8 >= MEMORY_DEFAULT)
 		find(f, OK, "; the memory limit of the cgroup is %llu MiB", (unsigned long long)(bound >> 20));
 	else
-		find(f, LIMITED, "; the memory limit of the cgroup is %llu MiB, sonde takes at most an eighth; raise it to "
-			"have the default of 64 MiB", (unsigned long long)(bound >> 20));
+		find(f, LIMITED, "; the memory limit of the cgroup is %llu MiB, sonde takes at most an eighth; raise "
+			"it to have the default of 64 MiB", (unsigned long long)(bound >> 20));
 }
 
 /* ---- what is around ---- */

@@ -11,7 +11,8 @@
 
 /*
  * The least memory limit, in bytes, of the group that proc (as /proc/self/cgroup) names and of those above it:
- * memory.max of version 2, memory.limit_in_bytes of version 1, under sys (as /sys/fs/cgroup).  0: none, or not readable.
+ * memory.max of version 2, memory.limit_in_bytes of version 1, under sys (as /sys/fs/cgroup).  0: none, or it cannot be
+ * read.
  */
 uint64_t sn_cgroup_memory(const char *proc, const char *sys);
 

@@ -3,7 +3,8 @@
  * manystacks.c - hardly a stack twice: at each level chance says which of two functions calls on.
  *
  * Usage:    manystacks CPU_MILLISECONDS DEPTH       DEPTH 0: the same stack all the time
- * Tells:    `stacks N` (different ones that it burned in), `cpu NANOSECONDS` of its one thread, `rss KIB` (most, of this process).
+ * Tells:    `stacks N` (different ones that it burned in), `cpu NANOSECONDS` of its one thread, `rss KIB` (most, of
+ *           this process).
  */
 #include <stdio.h>
 #include <stdlib.h>
