@@ -500,6 +500,7 @@ api_suite(void)
 	Suite *s = suite_create("api");
 	TCase *t = tcase_create("all");
 
+	tcase_set_timeout(t, 60);
 	tcase_add_test(t, options_struct_has_the_rows_of_the_table_and_no_other);
 	tcase_add_test(t, start_without_options_or_with_zeroed_ones_takes_defaults);
 	tcase_add_test(t, start_takes_over_what_the_environment_started_with_the_fields_of_the_program);

@@ -230,6 +230,7 @@ ends_suite(void)
 	Suite *s = suite_create("ends");
 	TCase *t = tcase_create("all");
 
+	tcase_set_timeout(t, 60);
 	tcase_add_test(t, flush_waits_for_the_collector_and_says_why);
 	tcase_add_test(t, flush_where_nothing_collects_asks_nobody);
 	tcase_add_test(t, flush_gives_up_when_the_time_is_over);

@@ -166,6 +166,7 @@ gperf_suite(void)
 	Suite *s = suite_create("gperf");
 	TCase *t = tcase_create("all");
 
+	tcase_set_timeout(t, 60);
 	tcase_add_checked_fixture(t, setup, teardown);
 	tcase_add_test(t, find_file_gives_the_absolute_name_and_touches_nothing);
 	tcase_add_test(t, find_file_refuses_what_is_no_file);
