@@ -98,7 +98,9 @@ static void
 put_profiles(struct sn_service *s, struct sn_guest *g, const struct figures *f, struct sn_buf *b)
 {
 	bool idle = s->options.mode == SN_MODE_IDLE;
+	char why[200];
 
+	(void)sn_process_engine(g->process, why);
 	sn_buf_putf(b, "<h2>Types of profiles available</h2>\n<table>\n"
 		"<tr><th>Count</th><th>Profile</th><th></th></tr>\n"
 		"<tr><td class=\"n\"></td><td><a href=\"cmdline\">cmdline</a></td>"
@@ -112,8 +114,9 @@ put_profiles(struct sn_service *s, struct sn_guest *g, const struct figures *f, 
 			f->kept_s < f->lived_s ? f->kept_s : f->lived_s);
 	sn_buf_putf(b, "</td></tr>\n<tr><td class=\"n\"></td><td><a href=\"symbol\">symbol</a></td>"
 		"<td>names of addresses, GET or POST <code>0xADDRESS+0xADDRESS</code></td></tr>\n</table>\n");
-	sn_buf_putf(b, "<p>CPU profiles at %lld Hz of CPU time. %s</p>\n", (long long)s->options.hz, idle ?
-		"SONDE=idle: nothing is sampled until a profile is asked for." : "");
+	sn_buf_putf(b, "<p>CPU profiles at %lld Hz of CPU time. %s%s%s%s</p>\n", (long long)s->options.hz, idle ?
+		"SONDE=idle: nothing is sampled until a profile is asked for." : "",
+		*why != '\0' && !idle ? "Engine: " : "", idle ? "" : why, *why != '\0' && !idle ? "." : "");
 }
 
 static void
