@@ -10,7 +10,7 @@ PACKAGES_BUILD="gcc libc6-dev make autoconf automake libtool pkg-config libunwin
 # shellcheck disable=SC2034
 PACKAGES_QUICKSTART="$PACKAGES_BUILD xz-utils python3-minimal"
 # shellcheck disable=SC2034
-PACKAGES_TEST="$PACKAGES_BUILD g++ check xz-utils clang libclang-rt-14-dev golang-go python3 mandoc shellcheck curl procps binutils libcap2-bin graphviz apache2-utils wrk nghttp2-client slowhttptest"
+PACKAGES_TEST="$PACKAGES_BUILD g++ check xz-utils clang libclang-rt-14-dev golang-go python3 mandoc shellcheck curl procps binutils libcap2-bin graphviz apache2-utils wrk nghttp2-client slowhttptest php-cli musl-tools libgoogle-perftools-dev"
 
 missing_packages()	# PACKAGE...
 {
