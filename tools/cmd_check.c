@@ -162,19 +162,14 @@ check_perf(struct finding *f)
 {
 	struct perf_event_attr attr = {
 		.type = PERF_TYPE_SOFTWARE, .size = sizeof(attr), .config = PERF_COUNT_SW_CPU_CLOCK,
-		.sample_period = 1000000, .disabled = 1, .exclude_hv = 1,
+		.sample_period = 1000000, .disabled = 1, .exclude_kernel = 1, .exclude_hv = 1,
 	};
 	long paranoid = number_in("/proc/sys/kernel/perf_event_paranoid");
 	int fd = (int)syscall(SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
 
-	if (fd < 0 && (errno == EACCES || errno == EPERM)) {
-		attr.exclude_kernel = 1;
-		fd = (int)syscall(SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
-	}
 	if (fd >= 0) {
-		find(f, OK, "up to 10000 samples a second of CPU time, %s (perf_event_paranoid %ld)",
-			attr.exclude_kernel ? "of user code; kernel time is then [kernel]" : "the kernel's included",
-			paranoid);
+		find(f, OK, "up to 10000 samples a second of CPU time, of user code; kernel time is then [kernel] "
+			"(perf_event_paranoid %ld)", paranoid);
 		(void)close(fd);
 		return;
 	}

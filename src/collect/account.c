@@ -98,7 +98,7 @@ sn_process_account(struct sn_process *p, struct sn_thread_view *v, uint64_t cpu_
 	residual = sn_difference(cpu, credited);
 	blocked = v->refused ? v->blocked_ns : blocked_of(v, residual);
 	kernel = v->kernel_ns;
-	if (v->drive == SN_BY_PERF_USER && !v->blocks_signal)
+	if (v->drive == SN_BY_PERF && !v->blocks_signal)
 		kernel = sn_sum(kernel, sn_difference(residual, v->residual_ns));
 	add_residual(&p->profile.groups[g], v, residual, blocked, kernel);
 	p->accounted_ns += (uint64_t)cpu - (uint64_t)v->accounted_ns;

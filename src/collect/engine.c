@@ -63,10 +63,10 @@ sn_process_uses_perf(const struct sn_process *p)
 }
 
 static bool
-has_perf(const struct sn_process *p, uint32_t drive)
+has_perf(const struct sn_process *p)
 {
 	for (uint32_t i = 0; i < p->slots_used; i++)
-		if (SN_LOAD_RELAXED(&p->seg.slots[i].drive) == drive)
+		if (SN_LOAD_RELAXED(&p->seg.slots[i].drive) == SN_BY_PERF)
 			return true;
 	return false;
 }
@@ -117,6 +117,6 @@ sn_process_engine(const struct sn_process *p, char why[200])
 	}
 	(void)snprintf(why, 200, "perf events on each thread's CPU clock, once it has used %s%s",
 		o->drive_is_auto ? "20 ms and seldom switches context" : "up a tick",
-		has_perf(p, SN_BY_PERF_USER) ? "; user time only, the rest is [kernel]" : "");
+		has_perf(p) ? "; user time only, the rest is [kernel]" : "");
 	return "perf";
 }

@@ -93,8 +93,7 @@ meet_perf(struct sn_process *p, struct sn_thread_view *v, const struct sn_slot *
 	if (drive != v->drive)
 		v->switches = before = 0;
 	v->drive = drive;
-	if ((drive != SN_BY_PERF && drive != SN_BY_PERF_USER) ||
-	    SN_LOAD_RELAXED(&sl->credited_ns) - credited > 2 * p->profile.period_ns ||
+	if (drive != SN_BY_PERF || SN_LOAD_RELAXED(&sl->credited_ns) - credited > 2 * p->profile.period_ns ||
 	    !read_schedstat(p, v->tid, &unused, &v->switches))
 		return;
 	if (before != 0 && cpu > v->perf_cpu_ns)

@@ -22,9 +22,12 @@
 
 #define PAGE_BYTES 4096			/* the kernel rounds up */
 
-/* A descriptor of an event that counts already, or -errno. */
+/*
+ * A descriptor of an event that counts already, or -errno.  User code only: a signal that is sent while the thread is
+ * in the kernel, on its way to sleep, would end poll, nanosleep and their like with EINTR.
+ */
 static long
-open_event(const struct sn_live_state *live, pid_t tid, bool user_only)
+open_event(const struct sn_live_state *live, pid_t tid)
 {
 	struct perf_event_attr attr = {
 		.type = PERF_TYPE_SOFTWARE,
@@ -32,7 +35,7 @@ open_event(const struct sn_live_state *live, pid_t tid, bool user_only)
 		.config = PERF_COUNT_SW_CPU_CLOCK,
 		.sample_period = live->options.period_ns,
 		.wakeup_events = 1,
-		.exclude_kernel = user_only,
+		.exclude_kernel = 1,
 		.exclude_hv = 1,
 	};
 
@@ -59,12 +62,6 @@ keep_event(const struct sn_live_state *live, uint32_t slot, long fd, pid_t tid)
 	return ret < 0 ? ret : 0;
 }
 
-static bool
-is_forbidden(long err)
-{
-	return err == -EACCES || err == -EPERM;
-}
-
 /*
  * Nobody asked for perf by name: a thread that switches context often keeps its timer, which costs nothing there.
  * What it did so far tells; the collector goes on watching those that get an event (collect/engine.c).
@@ -84,20 +81,15 @@ int
 sn_perf_open(const struct sn_live_state *live, uint32_t slot)
 {
 	struct sn_slot *sl = &live->segment.slots[slot];
-	uint32_t drive = SN_BY_PERF;
-	long fd = open_event(live, sl->tid, false), err;
+	long fd = open_event(live, sl->tid), err;
 
-	if (is_forbidden(fd)) {
-		drive = SN_BY_PERF_USER;
-		fd = open_event(live, sl->tid, true);
-	}
 	if (fd < 0)
 		return (int)fd;
 	err = keep_event(live, slot, fd, sl->tid);
 	(void)sn_syscall1(SYS_close, fd);
 	if (err < 0)
 		return -ENOSPC;		/* perf_event_mlock_kb is used up, as a rule */
-	SN_STORE_RELAXED(&sl->drive, drive);
+	SN_STORE_RELAXED(&sl->drive, SN_BY_PERF);
 	(void)SN_ADD_RELAXED(&live->segment.shared->perf_begun, 1);
 	return 0;
 }

@@ -172,8 +172,7 @@ enum sn_slot_state {
 /* What drives the sampling of the thread in a slot. */
 enum sn_slot_drive {
 	SN_BY_TIMER,			/* … of its own, or the process's ITIMER_PROF */
-	SN_BY_PERF,			/* a perf event that sees the kernel too */
-	SN_BY_PERF_USER,		/* … that does not */
+	SN_BY_PERF,			/* a perf event, which does not see the kernel */
 	SN_BY_TIMER_ONLY,		/* perf was refused, or too slow */
 };
 

@@ -21,25 +21,11 @@ matches "real-time signal" <(profile comments "$T/Q.pb.gz") '^# engine: timer, b
 record_ok R --engine itimer --signal SIGRTMIN+4 -- "$PROGRAMS/truth" -s 0.2
 matches "itimer with a real-time signal" <(profile comments "$T/R.pb.gz") '^# engine: timer, because the other engines need SIGPROF'
 
-# Without the right to see the kernel.
-need_root "user-only perf events are what others get"
-[ "$(cat /proc/sys/kernel/perf_event_paranoid 2>/dev/null || echo 9)" -eq 2 ] || skip "perf_event_paranoid is not 2"
-command -v setpriv >/dev/null || skip "no setpriv (apt-get install util-linux)"
-NOBODY=(setpriv --reuid 65534 --regid 65534 --clear-groups env "HOME=$T" XDG_RUNTIME_DIR=)
-"${NOBODY[@]}" test -x "$SONDE" -a -x "$PROGRAMS/engines" || skip "others may not read the build"
-chmod 0777 "$T"
-nobody()	# NAME OPTION... -- CMD...
-{
-	local name=$1
-
-	shift
-	"${NOBODY[@]}" "$SONDE" run -o "$T/$name.pb.gz" "$@" >"$T/$name.out" 2>"$T/$name.err" || fail "$name: status $?, $(cat "$T/$name.err")"
-}
-nobody K --engine perf --hz 1000 -- "$PROGRAMS/engines" kernel 1000
-valid "$T/K.pb.gz"
+# Kernel time, for which no sample is taken.
+record_ok K --engine perf --hz 1000 -- "$PROGRAMS/engines" kernel 1000
 total=$(profile total "$T/K.pb.gz")
 near "CPU time" "$total" "$(awk '/^rusage/ { print $2 }' "$T/K.out")" 3
 near "[kernel]" "$(profile flat "$T/K.pb.gz" '[kernel]')" "$((total / 2))" 40
 at_most "[not sampled]" "$(profile flat "$T/K.pb.gz" '[not sampled]')" "$((total / 20))"
-nobody L --hz 1000 -- "$PROGRAMS/engines" kernel 2500
+record_ok L --hz 1000 -- "$PROGRAMS/engines" kernel 2500
 matches "unseen kernel time" <(profile comments "$T/L.pb.gz") '^# engine: timer, since perf did not see 2 % of the CPU time'

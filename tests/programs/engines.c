@@ -9,11 +9,15 @@
  *           engines fds		tells which descriptors are open while it is sampled, closes all, goes on
  *           engines itimer		has an ITIMER_PROF of its own after a while; tells `ticks N MS`
  *           engines failedexec		execs what is not there, and goes on
+ *           engines waits ROUNDS	waits in calls that a signal ends whatever SA_RESTART says; tells `early N`
  * Tells:    `rusage NS` at the end.
  */
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/time.h>
@@ -184,6 +188,37 @@ failed_exec(char **argv)
 	return 0;
 }
 
+static int
+waits(long rounds)
+{
+	struct timespec moment = { .tv_nsec = 1000 }, then;
+	struct pollfd p = { .events = POLLIN };
+	pthread_t t;
+	sem_t sem;
+	int early = 0;
+	char c = 0;
+
+	if (pipe(there) < 0 || pipe(back) < 0 || sem_init(&sem, 0, 0) < 0 || pthread_create(&t, NULL, echo, NULL) != 0)
+		return 1;
+	p.fd = back[0];
+	for (long i = 0; i < rounds; i++) {
+		if (write(there[1], &c, 1) != 1)
+			return 1;
+		while (poll(&p, 1, 10000) < 0)
+			early += errno == EINTR;
+		if (read(back[0], &c, 1) != 1)
+			return 1;
+		early += nanosleep(&moment, NULL) < 0;
+		(void)clock_gettime(CLOCK_REALTIME, &then);
+		then.tv_nsec = then.tv_nsec < 999990000 ? then.tv_nsec + 5000 : 999999999;
+		early += sem_timedwait(&sem, &then) < 0 && errno == EINTR;
+	}
+	(void)close(there[1]);
+	(void)pthread_join(t, NULL);
+	(void)printf("early %d\n", early);
+	return 0;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -204,6 +239,8 @@ main(int argc, char **argv)
 		err = fds();
 	else if (strcmp(what, "itimer") == 0)
 		err = itimer();
+	else if (strcmp(what, "waits") == 0 && argc > 2)
+		err = waits(atol(argv[2]));
 	else if (strcmp(what, "failedexec") == 0)
 		err = failed_exec(argv);
 	(void)getrusage(RUSAGE_SELF, &u);

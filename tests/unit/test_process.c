@@ -455,9 +455,9 @@ START_TEST(unseen_time_is_the_kernels_while_a_thread_has_an_event_that_does_not_
 	struct sn_group *g;
 
 	sn_process_account(p, &v, 10 * MS, 4 * MS);	/* a timer: 6 ms not sampled */
-	v.drive = SN_BY_PERF_USER;
-	sn_process_account(p, &v, 110 * MS, 54 * MS);	/* 50 ms that it did not see */
 	v.drive = SN_BY_PERF;
+	sn_process_account(p, &v, 110 * MS, 54 * MS);	/* 50 ms that it did not see */
+	v.drive = SN_BY_TIMER_ONLY;
 	sn_process_close_thread(p, &v, 210 * MS, 151 * MS);
 	g = &p->profile.groups[sn_profile_group(&p->profile, 0x2000, false)];
 	ck_assert_int_eq(g->residual_ns, 59 * MS);
