@@ -182,7 +182,10 @@ int sn_control_wait(sn_timedwait_fn *real, const sigset_t *set, siginfo_t *info,
 
 /* exec.c */
 
-/* Round each exec and each spawn; failed also after a spawn that did well.  Both keep errno. */
+/*
+ * Round each exec and each spawn; failed also after a spawn that did well.  Both keep errno.  path: of the file that
+ * shall run, NULL when it is searched for or has no name.
+ */
 struct sn_exec {
 	uint64_t mask;			/* the real one of before, */
 	bool masked;			/* if it was changed */
@@ -190,7 +193,7 @@ struct sn_exec {
 	bool parted;			/* the image's file is written, and no event runs */
 	struct sn_engine_pause engine;
 };
-void sn_control_exec_begin(struct sn_exec *e, bool is_spawn);
+void sn_control_exec_begin(struct sn_exec *e, const char *path, bool is_spawn);
 void sn_control_exec_failed(struct sn_exec *e);
 
 /* ends.c */

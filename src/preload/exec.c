@@ -49,7 +49,7 @@ exec_by(enum real which, const char *path, char *const *argv, char *const *envp)
 	struct sn_exec e;
 	int ret;
 
-	sn_control_exec_begin(&e, false);
+	sn_control_exec_begin(&e, which == REAL_EXECVE ? path : NULL, false);
 	ret = fn(path, argv, envp);
 	sn_control_exec_failed(&e);
 	return ret;
@@ -85,7 +85,7 @@ fexecve(int fd, char *const *argv, char *const *envp)
 	struct sn_exec e;
 	int ret;
 
-	sn_control_exec_begin(&e, false);
+	sn_control_exec_begin(&e, NULL, false);
 	ret = ((int (*)(int, char *const *, char *const *))real(REAL_FEXECVE))(fd, argv, envp);
 	sn_control_exec_failed(&e);
 	return ret;
@@ -98,7 +98,7 @@ execveat(int fd, const char *path, char *const *argv, char *const *envp, int fla
 	struct sn_exec e;
 	long ret;
 
-	sn_control_exec_begin(&e, false);
+	sn_control_exec_begin(&e, NULL, false);
 	ret = sn_syscall5(SYS_execveat, fd, path, argv, envp, flags);
 	sn_control_exec_failed(&e);
 	errno = (int)-ret;
@@ -197,7 +197,7 @@ spawn_by(enum real which, pid_t *pid, const char *file, const posix_spawn_file_a
 	struct sn_exec e;
 	int err;
 
-	sn_control_exec_begin(&e, true);
+	sn_control_exec_begin(&e, NULL, true);
 	err = ((spawn_fn *)real(which))(pid, file, actions, attr, argv, envp);
 	sn_control_exec_failed(&e);
 	return err;

@@ -77,7 +77,7 @@ exec_slow(syscall_fn *fn, long n, long a, long b, long c, long d, long e)
 	struct sn_exec x;
 	long ret;
 
-	sn_control_exec_begin(&x, false);
+	sn_control_exec_begin(&x, n == SYS_execve ? (const char *)a : NULL, false);
 	ret = fn(n, a, b, c, d, e);
 	sn_control_exec_failed(&x);
 	return ret;

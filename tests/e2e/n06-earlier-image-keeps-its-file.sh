@@ -22,3 +22,17 @@ for run in 1 2; do
 		fail "run $run: one profile twice"
 	fi
 done
+
+# Who looks for a program by trying to run it, as Python does, writes no file at each place where it is not.
+SONDE_ONLY='*' SONDE_FILE=$T/Q.pb.gz LD_PRELOAD=$LIBSONDE timeout -k 5 60 "$PYTHON" - >"$T/tried" <<'PY' || fail "tries: status $?"
+import os
+where = os.environ["SONDE_FILE"]
+for n in range(3):
+    try:
+        os.execvp("no-such-program-%d" % n, ["x"])
+    except OSError:
+        pass
+    print("written" if os.path.exists(where) else "not written")
+PY
+is "files written by execs of what is not there" "$(grep -c '^written' "$T/tried")" 0
+valid "$T/Q.pb.gz"
