@@ -157,6 +157,12 @@ typedef int sn_setitimer_fn(int, const struct itimerval *, struct itimerval *);
 typedef int sn_getitimer_fn(int, struct itimerval *);
 int sn_control_setitimer(sn_setitimer_fn *real, int which, const struct itimerval *new, struct itimerval *old);
 int sn_control_getitimer(sn_getitimer_fn *real, int which, struct itimerval *now);
+/*
+ * libc itself is about to change action and timer of our signal, and has done so: what it set is the program's wish,
+ * ours goes back.  Our signal waits meanwhile.  Both keep errno.
+ */
+uint64_t sn_control_unseen_begin(void);
+void sn_control_unseen_end(uint64_t mask);
 
 /* masks.c: the program's masks, with our signal kept out of the real ones. */
 

@@ -376,3 +376,31 @@ sn_control_getitimer(sn_getitimer_fn *real, int which, struct itimerval *now)
 	*now = (struct itimerval){ 0 };
 	return 0;
 }
+
+/* libc's profiler times by ITIMER_PROF. */
+uint64_t
+sn_control_unseen_begin(void)
+{
+	struct sn_live_state *live = sn_live();
+	uint64_t own = sn_signal_bit(SN_LOAD_RELAXED(&sn_own_signal)), mask = 0;
+
+	if (own == 0 || sn_control_is_sealed() || !is_owner())
+		return 0;
+	if (live != NULL && sn_engine_takes_itimer())
+		sn_engine_give_way(live, SN_WHY_OWN_ITIMER);
+	(void)sn_syscall4(SYS_rt_sigprocmask, SIG_BLOCK, &own, &mask, sizeof(mask));
+	return own & ~mask;
+}
+
+/* What it puts back at its end is what it found: our handler, or the action from before us. */
+void
+sn_control_unseen_end(uint64_t mask)
+{
+	int saved = errno;
+
+	if (!sn_control_is_sealed())
+		sn_signals_recheck();
+	if (mask != 0)
+		(void)sn_syscall4(SYS_rt_sigprocmask, SIG_UNBLOCK, &mask, NULL, sizeof(mask));
+	errno = saved;
+}

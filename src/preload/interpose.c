@@ -55,6 +55,7 @@ sn_preload_resolve(void)
 	sn_preload_resolve_signals();
 	sn_preload_resolve_waits();
 	sn_preload_resolve_exec();
+	sn_preload_resolve_gmon();
 }
 
 SN_EXPORT int

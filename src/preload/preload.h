@@ -16,6 +16,7 @@ void sn_preload_resolve_ends(void);
 void sn_preload_resolve_signals(void);
 void sn_preload_resolve_waits(void);
 void sn_preload_resolve_exec(void);
+void sn_preload_resolve_gmon(void);
 
 /* For syscall_ARCH.S, which must leave by a jump. */
 extern __attribute__((visibility("hidden"))) void *sn_real_syscall;

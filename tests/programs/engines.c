@@ -10,6 +10,7 @@
  *           engines itimer		has an ITIMER_PROF of its own after a while; tells `ticks N MS`
  *           engines failedexec		execs what is not there, and goes on
  *           engines waits ROUNDS	waits in calls that a signal ends whatever SA_RESTART says; tells `early N`
+ *           engines profil		is profiled by libc, as what gcc -pg makes is; tells `ticks N MS`
  * Tells:    `rusage NS` at the end.
  */
 #include <dirent.h>
@@ -178,6 +179,26 @@ itimer(void)
 	return 0;
 }
 
+/* libc sets action and timer by calls of its own. */
+static int
+by_libc(void)
+{
+	static unsigned short counts[1 << 16];
+	static unsigned short *volatile none;
+	uint64_t cpu = process_cpu_ns();
+	int n = 0;
+
+	if (profil(counts, sizeof(counts), (size_t)(uintptr_t)work - sizeof(counts) / 2, 65536) < 0)
+		return 1;
+	until(cpu + 1000000000);
+	(void)profil(none, 0, 0, 0);
+	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
+		n += counts[i];
+	(void)printf("ticks %d %llu\n", n, (unsigned long long)((process_cpu_ns() - cpu) / 1000000));
+	until(process_cpu_ns() + 200000000);
+	return 0;
+}
+
 static int
 failed_exec(char **argv)
 {
@@ -239,6 +260,8 @@ main(int argc, char **argv)
 		err = fds();
 	else if (strcmp(what, "itimer") == 0)
 		err = itimer();
+	else if (strcmp(what, "profil") == 0)
+		err = by_libc();
 	else if (strcmp(what, "waits") == 0 && argc > 2)
 		err = waits(atol(argv[2]));
 	else if (strcmp(what, "failedexec") == 0)
