@@ -41,6 +41,15 @@ mute(const struct sn_live_state *live)
 	SN_STORE_RELEASE(&sn_own_signal, 0u);
 }
 
+/* A vfork child: the filter is its own, the word would stay with its parent.  What it runs next begins afresh. */
+static bool
+shares_memory(void)
+{
+	struct sn_live_state *live = sn_live();
+
+	return live != NULL && live->segment.shared->pid_inside != (uint64_t)sn_syscall0(SYS_getpid);
+}
+
 uint32_t
 sn_control_seal(const void *fprog, bool all_threads)
 {
@@ -48,7 +57,7 @@ sn_control_seal(const void *fprog, bool all_threads)
 	int passes = 1;
 	struct sn_live_state *live;
 
-	if (before != 0)
+	if (before != 0 || shares_memory())
 		return before;
 	(void)sn_lazy_join();		/* a forked child that waits for its first tick could not ask any more */
 	live = sn_live();

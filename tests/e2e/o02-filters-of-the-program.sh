@@ -8,7 +8,7 @@
 need_program sealed
 "$PROGRAMS/sealed" strict >/dev/null
 [ $? -eq 3 ] || skip "no seccomp here"
-for how in prctl seccomp all noreturn strict question refused; do
+for how in prctl seccomp all noreturn strict question vfork refused; do
 	same_inside "$how" "$PROGRAMS/sealed" "$how"
 	for mode in on idle; do
 		[ "$mode" = on ] || [ "$how" = prctl ] || [ "$how" = noreturn ] || continue
@@ -23,3 +23,5 @@ record_ok before -- "$PROGRAMS/sealed" prctl
 at_least "threads from before the filter, and main" "$(profile cum "$T/before.pb.gz" burn_ms)" 180000000
 record_ok asked -- "$PROGRAMS/sealed" question
 near "all of who only asked" "$(profile cum "$T/asked.pb.gz" burn_ms)" 870000000 20
+record_ok vforked -- "$PROGRAMS/sealed" vfork
+near "all of who vforked one with a filter" "$(profile cum "$T/vforked.pb.gz" burn_ms)" 870000000 20

@@ -8,6 +8,7 @@
  *           noreturn                      the same, and no signal handler may return either
  *           strict                        read, write, exit and sigreturn only
  *           question                      asks which flags the kernel knows, as libseccomp does, and has no filter
+ *           vfork                         a vfork child has a filter, and runs another program
  *           refused                       one that the kernel does not take
  * Tells:    what came of it, the same with and without sonde.
  */
@@ -60,6 +61,8 @@ install(const char *how)
 
 	if (strcmp(how, "noreturn") == 0)
 		filter[1].k = SYS_write;
+	if (strcmp(how, "vfork") == 0)
+		filter[sizeof(filter) / sizeof(filter[0]) - 1].k = SECCOMP_RET_ALLOW;
 	if (strcmp(how, "refused") == 0)
 		prog.len = 0;
 	(void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
@@ -106,6 +109,23 @@ sealed_child(const char *how)
 	return status;
 }
 
+static int
+sealed_vfork_child(char *self)
+{
+	char *next[] = { self, "child", NULL };
+	int status = -1;
+	pid_t pid = vfork();
+
+	if (pid == 0) {
+		(void)install("vfork");
+		(void)execv("/proc/self/exe", next);
+		_exit(1);
+	}
+	while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
+		;
+	return status;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -117,11 +137,13 @@ main(int argc, char **argv)
 		return 2;
 	if (strcmp(argv[1], "strict") == 0)
 		return be_strict();
-	child = sealed_child(argv[1]);
+	if (strcmp(argv[1], "child") == 0)
+		return 7;
+	child = strcmp(argv[1], "vfork") == 0 ? sealed_vfork_child(argv[0]) : sealed_child(argv[1]);
 	if (pthread_create(&before, NULL, work, (void *)BEFORE_MS) != 0)
 		return 3;
 	burn_ms(20);
-	ret = install(argv[1]);
+	ret = strcmp(argv[1], "vfork") == 0 ? 0 : install(argv[1]);
 	burn_ms(50);
 	made = pthread_create(&after, NULL, work, (void *)AFTER_MS);
 	if (made == 0)
