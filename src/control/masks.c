@@ -220,16 +220,11 @@ pends_foreign(uint64_t own)
 	siginfo_t si;
 
 	while (sn_syscall4(SYS_rt_sigtimedwait, &own, &si, &now, sizeof(own)) > 0) {
-		long pid = sn_syscall0(SYS_getpid);
-
 		if (sn_signal_is_ours(&si)) {
 			drop(&si);
 			continue;
 		}
-		if (si.si_code == SI_TKILL)
-			(void)sn_syscall4(SYS_rt_tgsigqueueinfo, pid, sn_syscall0(SYS_gettid), sn_own_signal, &si);
-		else
-			(void)sn_syscall3(SYS_rt_sigqueueinfo, pid, sn_own_signal, &si);
+		sn_foreign_again((int)sn_own_signal, &si);
 		return true;
 	}
 	return false;

@@ -61,17 +61,23 @@ die_of(int sig, uint64_t *mask)
 	(void)sn_syscall3(SYS_tgkill, sn_syscall0(SYS_getpid), sn_syscall0(SYS_gettid), sig);
 }
 
+void
+sn_foreign_again(int sig, const siginfo_t *si)
+{
+	long pid = sn_syscall0(SYS_getpid);
+
+	if (si->si_code == SI_TKILL)
+		(void)sn_syscall4(SYS_rt_tgsigqueueinfo, pid, sn_syscall0(SYS_gettid), sig, si);
+	else if (sn_syscall3(SYS_rt_sigqueueinfo, pid, sig, si) < 0)
+		(void)sn_syscall2(SYS_kill, pid, sig);	/* to say who sent it the first thread alone is let */
+}
+
 /* Not now: the kernel keeps it until the thread lets it in, or gives it to a thread that does. */
 static void
 hold(int sig, const siginfo_t *si, uint64_t *mask)
 {
-	long pid = sn_syscall0(SYS_getpid);
-
 	*mask |= sn_signal_bit((uint32_t)sig);
-	if (si->si_code == SI_TKILL)
-		(void)sn_syscall4(SYS_rt_tgsigqueueinfo, pid, sn_syscall0(SYS_gettid), sig, si);
-	else
-		(void)sn_syscall3(SYS_rt_sigqueueinfo, pid, sig, si);
+	sn_foreign_again(sig, si);
 }
 
 /* System calls that end with EINTR for a handler without SA_RESTART, and may begin anew at no loss. */

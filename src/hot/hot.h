@@ -168,6 +168,8 @@ sn_proxy_bit(uint32_t own)
 
 /* An instance that is not ours: to the program's action, or held while the program blocks it. */
 void sn_foreign_deliver(int sig, siginfo_t *si, ucontext_t *uc) SN_HOT;
+/* It was taken, and is sent once more: to this thread, or to the process, as it came. */
+void sn_foreign_again(int sig, const siginfo_t *si) SN_HOT;
 /*
  * What the program wants of our signal: the action that was there before us, then what it asks of sigaction().
  * The newest is in force; any thread may set one, without locks.

@@ -8,7 +8,7 @@
 need_program signals
 for SONDE_SIGNAL in 27 39; do
 	export SONDE_SIGNAL
-	for what in masks actions handler pending other-handler jump suspend waiter attribute descriptor restart raw; do
+	for what in masks actions handler pending all-block other-handler jump suspend waiter attribute descriptor restart raw; do
 		timeout -k 5 60 "$PROGRAMS/signals" "$what" "$SONDE_SIGNAL" >"$T/bare" 2>&1 </dev/null
 		is "$what bare" $? 0
 		timeout -k 5 60 "$SONDE" run -o "$T/outside.pb.gz" -- "$PROGRAMS/signals" "$what" "$SONDE_SIGNAL" \

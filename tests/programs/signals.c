@@ -463,6 +463,37 @@ do_raw(void)
 	return 0;
 }
 
+static void *
+burn_a_while(void *arg)
+{
+	sigset_t now;
+
+	burn_ms(100);
+	(void)sigpending(&now);
+	(void)printf("other thread: pending %d\n", sigismember(&now, sig));
+	return arg;
+}
+
+/* One for the process, which all threads block: it waits for the first that does not any more. */
+static int
+do_all_block(void)
+{
+	sigset_t set = only(sig), now;
+	pthread_t t;
+
+	set_action(note, 0, 0);
+	(void)sigprocmask(SIG_BLOCK, &set, NULL);
+	if (pthread_create(&t, NULL, burn_a_while, NULL) != 0)
+		return 1;
+	(void)kill(getpid(), sig);
+	(void)pthread_join(t, NULL);
+	(void)sigpending(&now);
+	(void)printf("seen %d pending %d\n", (int)seen, sigismember(&now, sig));
+	(void)sigprocmask(SIG_UNBLOCK, &set, NULL);
+	(void)printf("seen %d\n", (int)seen);
+	return 0;
+}
+
 static const struct {
 	const char *word;
 	int (*run)(void);
@@ -479,6 +510,7 @@ static const struct {
 	{ "attribute", do_attribute },
 	{ "restart", do_restart },
 	{ "raw", do_raw },
+	{ "all-block", do_all_block },
 };
 
 int
