@@ -17,16 +17,30 @@
 
 #define KIN_NS_MAX	(INT64_MAX / 4)
 
-/* What the newest image's children left, as of now. */
+/* What the newest image's children left since it began, sampled or not. */
+static struct sn_segment_kin
+all_left(const struct sn_process *p)
+{
+	struct sn_segment_kin k = { 0 };
+
+	if (!p->has_segment || p->seg.kin == NULL)
+		return k;
+	k.cpu_ns = SN_LOAD_RELAXED(&p->seg.kin->cpu_ns);
+	k.count = SN_LOAD_RELAXED(&p->seg.kin->count);
+	return k;
+}
+
+/* … while sampling was wanted, as far as it is not taken yet. */
 static struct sn_segment_kin
 left(const struct sn_process *p)
 {
 	struct sn_segment_kin k = { 0 };
 
-	if (!p->has_segment || p->seg.kin == NULL || !p->sampling)
+	if (!p->sampling)
 		return k;
-	k.cpu_ns = SN_LOAD_RELAXED(&p->seg.kin->cpu_ns);
-	k.count = SN_LOAD_RELAXED(&p->seg.kin->count);
+	k = all_left(p);
+	k.cpu_ns = k.cpu_ns > p->kin_before.cpu_ns ? k.cpu_ns - p->kin_before.cpu_ns : 0;
+	k.count = k.count > p->kin_before.count ? k.count - p->kin_before.count : 0;
 	if (k.cpu_ns > KIN_NS_MAX)
 		k.cpu_ns = 0;
 	return k;
@@ -49,6 +63,13 @@ sn_process_take_kin(struct sn_process *p)
 
 	add(p, (int64_t)k.cpu_ns, k.count);
 	p->left_ns += k.cpu_ns;
+	p->kin_before = all_left(p);
+}
+
+void
+sn_process_skip_kin(struct sn_process *p)
+{
+	p->kin_before = all_left(p);
 }
 
 uint64_t

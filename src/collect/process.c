@@ -215,6 +215,7 @@ sn_process_begin_image(struct sn_process *p, const struct sn_options *o, uint32_
 		return -ENOMEM;
 	sn_modules_init(p->modules, p->file_images, p->pid);
 	p->samples_before = p->count.samples;
+	p->kin_before = (struct sn_segment_kin){ 0 };
 	p->generation = UINT32_MAX;		/* the first sample fetches the maps */
 	p->modules_read_ns = 0;
 	if (parent != NULL && parent->modules != NULL && sn_modules_copy(p->modules, parent->modules) == 0)

@@ -134,7 +134,8 @@ struct sn_process {
 	uint64_t cpu_ns;		/* CPU clock of the process, newest reading; inside: less our thread's */
 	bool cpu_is_final;		/* … which was taken after its last instruction, or in its exit hook */
 	size_t memory_bound;		/* half: profile, a quarter: rings, an eighth: history, an eighth: a window */
-	uint64_t left_ns;		/* CPU time that children left word of, of images that have ended */
+	struct sn_segment_kin kin_before;	/* what the image's children had left when that was last looked at */
+	uint64_t left_ns;		/* CPU time that children left word of, as far as it is taken */
 	int64_t kin_ns;			/* CPU time of children that is in no profile of theirs; see kin.c */
 	struct sn_counters count;
 	uint64_t weights, weight_squares;	/* of all samples: how much their number is worth */
@@ -337,8 +338,10 @@ const char *sn_process_engine(const struct sn_process *p, char why[200]);
 
 /* kin.c: children that were never sampled */
 
-/* The image ends: what its children left in the segment goes into the process. */
+/* The image ends, or its sampling: what its children left in the segment goes into the process. */
 void sn_process_take_kin(struct sn_process *p);
+/* What they left up to now was while nothing was to be sampled. */
+void sn_process_skip_kin(struct sn_process *p);
 /* A process of the tree has ended without a sample: p, which goes on, tells of it. */
 void sn_process_take_unsampled(struct sn_process *p, const struct sn_process *child);
 /* … with a profile: what that has more, or less, than the kernel's figure. */

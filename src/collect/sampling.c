@@ -34,11 +34,13 @@ sn_process_set_sampling(struct sn_process *p, const struct sn_options *o, bool o
 			(void)sn_process_drain(p, UINT32_MAX, &fullest);
 		(void)sn_process_read_cpu(p);
 		sn_process_skip_all(p);
+		sn_process_skip_kin(p);
 		if (p->cpu_ns > p->off_since_ns)
 			p->off_ns += p->cpu_ns - p->off_since_ns;
 		p->sampling = true;
 	} else {
 		(void)sn_process_mark(p, o);
+		sn_process_take_kin(p);
 		p->off_since_ns = p->cpu_ns;
 		p->sampling = false;
 		p->was_off = true;

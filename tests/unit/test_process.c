@@ -465,6 +465,33 @@ START_TEST(unseen_time_is_the_kernels_while_a_thread_has_an_event_that_does_not_
 }
 END_TEST
 
+START_TEST(children_count_while_their_parent_is_sampled)
+{
+	struct sn_segment_kin *kin = p->seg.kin;
+
+	kin->cpu_ns += 50 * MS;
+	kin->count++;
+	sn_process_set_sampling(p, &options, false);
+	ck_assert_int_eq(p->kin_ns, 50 * MS);
+	ck_assert_uint_eq(sn_process_kin_count(p), 0);
+	kin->cpu_ns += 30 * MS;
+	kin->count++;
+	sn_process_set_sampling(p, &options, true);
+	ck_assert_int_eq(p->kin_ns, 50 * MS);
+	kin->cpu_ns += 20 * MS;
+	kin->count++;
+	ck_assert_uint_eq(sn_process_kin_count(p), 1);
+	sn_process_set_sampling(p, &options, false);
+	ck_assert_int_eq(p->kin_ns, 70 * MS);
+	ck_assert_uint_eq(p->count.unsampled_processes, 2);
+	kin->cpu_ns = 0;			/* hostile */
+	sn_process_set_sampling(p, &options, true);
+	kin->cpu_ns = UINT64_MAX;
+	sn_process_set_sampling(p, &options, false);
+	ck_assert_int_eq(p->kin_ns, 70 * MS);
+}
+END_TEST
+
 static uint32_t
 judged(uint64_t cpu_ms, uint64_t switches, int64_t unseen_ms)
 {
@@ -559,6 +586,7 @@ main(void)
 	tcase_add_test(tc, cpu_time_of_our_thread_inside_is_not_the_programs);
 	tcase_add_test(tc, sums_are_the_same_however_often_a_thread_is_looked_at);
 	tcase_add_test(tc, unseen_time_is_the_kernels_while_a_thread_has_an_event_that_does_not_see_it);
+	tcase_add_test(tc, children_count_while_their_parent_is_sampled);
 	tcase_add_test(tc, perf_gives_way_when_context_switches_cost_a_percent);
 	tcase_add_test(tc, perf_gives_way_when_it_misses_kernel_time_again_and_again);
 	tcase_add_test(tc, perf_stays_where_it_was_asked_for_by_name);
