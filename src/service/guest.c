@@ -99,9 +99,9 @@ unlink_guest(struct sn_service *s, struct sn_guest *g)
 
 /* Does its profile become a file?  The command's always, others' only with a sample in it. */
 static bool
-is_worth_a_file(const struct sn_service *s, const struct sn_process *p, bool has_one)
+is_worth_a_file(const struct sn_service *s, const struct sn_process *p)
 {
-	return s->file != NULL && !has_one && s->options.mode != SN_MODE_IDLE && (p->is_first || p->count.samples > 0);
+	return s->file != NULL && s->options.mode != SN_MODE_IDLE && (p->is_first || p->count.samples > 0);
 }
 
 static void
@@ -120,7 +120,7 @@ sn_guest_end(struct sn_service *s, struct sn_guest *g)
 {
 	struct sn_process *p = g->process;
 	uint64_t begun = sn_guest_cost_begin();
-	bool has_file;
+	bool has_file, is_told;
 	struct sn_guest *main;
 	int err;
 
@@ -140,11 +140,12 @@ sn_guest_end(struct sn_service *s, struct sn_guest *g)
 	if (err < 0)
 		sn_log(SN_LOG_STDERR, "profile of process %d is not whole: %s", (int)p->pid, strerror(-err));
 	fill_result(s, p);
-	if (main != NULL && !is_worth_a_file(s, p, has_file))
+	is_told = is_worth_a_file(s, p);	/* now, or by the file that it had when it stopped */
+	if (main != NULL && !is_told)
 		sn_process_take_unsampled(main->process, p);
 	else if (main != NULL)
 		sn_process_take_rest(main->process, p);
-	if (is_worth_a_file(s, p, has_file))
+	if (is_told && !has_file)
 		sn_job_add_ended(s, p);
 	else
 		sn_process_free(p);

@@ -68,6 +68,7 @@ near "up to the child's stop" "$(profile total "${children[0]}")" 200000000 15
 near "what it started" "$(profile total "$T/own-child.prof.child")" 300000000 10
 at_least "… with its stacks" "$(profile cum "$T/own-child.prof.child" wanted_hot)" 200000000
 is "of the other" "$(profile cum "$T/own-child.prof.child" child_hot)" 0
+is "what the child's files have is not in its parent's" "$(profile cum "$T/own-child.prof" '[unsampled processes]')" 0
 near "the parent goes on" "$(profile cum "$T/own-child.prof" region_hot)" 300000000 15
 
 "$gperf" stack >"$T/stack.out"
