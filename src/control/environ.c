@@ -7,9 +7,11 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/syscall.h"
@@ -105,9 +107,33 @@ sn_env_read(char *const envp[], struct sn_options *o)
 	return err;
 }
 
+/* Is this text the name of a file, but not from the root on? */
+static bool
+is_relative(const struct sn_options *o, const char *text)
+{
+	if (*text == '/' || *text == '\0')
+		return false;
+	return text == o->file || text == o->log || (text == o->token_file && strcmp(text, "none") != 0);
+}
+
+/* The folder and a slash, as a part of a pattern or of a name.  Where that ends. */
+static char *
+put_folder(char *to, const char *folder, bool is_pattern)
+{
+	for (; *folder != '\0'; folder++) {
+		if (is_pattern && *folder == '%')
+			*to++ = '%';
+		*to++ = *folder;
+	}
+	*to++ = '/';
+	return to;
+}
+
 int
 sn_options_keep(struct sn_options *o)
 {
+	char folder[PATH_MAX];
+	bool has_folder = getcwd(folder, sizeof(folder)) != NULL && folder[0] == '/';
 	size_t bytes = 0;
 	char *to;
 
@@ -115,7 +141,7 @@ sn_options_keep(struct sn_options *o)
 		const char *text = *(const char **)((char *)o + sn_option_table[i].offset);
 
 		if (sn_option_table[i].type == SN_TYPE_TEXT && text != NULL)
-			bytes += strlen(text) + 1;
+			bytes += strlen(text) + 1 + (has_folder && is_relative(o, text) ? 2 * strlen(folder) + 1 : 0);
 	}
 	if (bytes == 0)
 		return 0;
@@ -124,13 +150,17 @@ sn_options_keep(struct sn_options *o)
 		return -ENOMEM;
 	for (size_t i = 0; i < sn_option_count; i++) {
 		const char **field = (const char **)((char *)o + sn_option_table[i].offset);
+		const char *start;
 		size_t len;
 
 		if (sn_option_table[i].type != SN_TYPE_TEXT || *field == NULL)
 			continue;
 		len = strlen(*field) + 1;
+		start = to;
+		if (has_folder && is_relative(o, *field))
+			to = put_folder(to, folder, *field == o->file);
 		memcpy(to, *field, len);
-		*field = to;
+		*field = start;
 		to += len;
 	}
 	return 0;

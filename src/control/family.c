@@ -68,6 +68,7 @@ sn_control_settle(void)
 		return;
 	sn_control_leave_guest();
 	family.settled_ns = sn_clock_mono_ns();
+	sn_inside_host()->is_forked = 1;
 	err = sn_inside_start(&sn_inside_host()->options);
 	if (err < 0)
 		sn_log(SN_LOG_FILE, "process %d runs unprofiled: %s", (int)family.pid, strerror(-err));

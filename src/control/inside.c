@@ -564,6 +564,7 @@ sn_control_begin(const struct sn_options *o)
 	if (!enter())
 		return -EBUSY;
 	inside.host.is_late = 1;
+	inside.host.is_forked = 0;		/* what the caller names is its own */
 	if (is_here())
 		err = restart(o);
 	else if (sn_trial_is_filtered() && (err = sn_trial_run(SN_TRIAL_HOST, why, sizeof(why))) < 0)

@@ -75,7 +75,10 @@ bool sn_env_asks_for_us(char *const envp[]);
 int sn_env_read(char *const envp[], struct sn_options *o);
 /* One line, on stderr if this is the first process of its tree. */
 void sn_env_complain(const char *line);
-/* Copy the texts to memory of our own: programs write over their environment.  0 or -ENOMEM. */
+/*
+ * Copy the texts to memory of our own: programs write over their environment.  Names of files become absolute: a daemon
+ * is in another folder when its collector starts.  0 or -ENOMEM.
+ */
 int sn_options_keep(struct sn_options *o);
 
 /* masks.c */

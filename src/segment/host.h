@@ -37,6 +37,7 @@ struct sn_host {
 	const struct sn_segment *segment;	/* ring_chunk[] and shared->slots_ready grow */
 	struct sn_options options;		/* strings live as long as the process */
 	uint32_t is_late;			/* started by a call: what the process used before is in no profile */
+	uint32_t is_forked;			/* the process is a child of one that has files by the same pattern */
 	char program[4096];			/* path of libsonde.so's `sonde` command, "" when there is none */
 
 	/* Calls back into the program: raw system calls only, any thread. */

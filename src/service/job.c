@@ -359,7 +359,8 @@ submit_file(struct sn_service *s, struct sn_job *j, const char *suffix)
 	const char *base = strrchr(p->exe, '/');
 	struct sn_file_words words = {
 		.pid = p->pid, .exe = base != NULL ? base + 1 : p->exe,
-		.start_s = (int64_t)(p->began_real_ns / 1000000000u), .kind = "cpu", .add_pid = !p->is_first,
+		.start_s = (int64_t)(p->began_real_ns / 1000000000u), .kind = "cpu",
+		.add_pid = !p->is_first || (s->host != NULL && s->host->is_forked),
 	};
 	int err = sn_file_name(s->file, &words, j->file, sizeof(j->file) - strlen(suffix));
 

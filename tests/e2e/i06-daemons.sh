@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# A daemon outlives its parent and its parent's collector: it works as bare, with a collector of its own.
+# A daemon outlives its parent and its parent's collector: it works as bare, with a collector of its own.  Its file lies
+# beside its parent's, and replaces it not.
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 need_program inside
@@ -19,4 +20,20 @@ for ((i = 0; i < 5; i++)); do
 		until_true has_profile "$what"		# of the daemon, after its word
 		rm -f "$T/$what".*.pb.gz*
 	done
+done
+
+cd "$T" || exit 1
+for how in SONDE_FILE=root.pb.gz CPUPROFILE=root.pb.gz; do
+	timeout -k 5 60 env "$how" SONDE_LOG="$T/log" LD_PRELOAD="$LIBSONDE" \
+		"$PROGRAMS/inside" daemon-in-root "$T/said" </dev/null
+	is "$how: status" $? 0
+	case $how in
+	SONDE*) daemons="root.*.pb.gz" ;;
+	*) daemons="root.pb.gz_*" ;;
+	esac
+	until_true compgen -G "$daemons"
+	valid root.pb.gz
+	valid "$(compgen -G "$daemons")"
+	at_least "$how: the parent" "$(profile total root.pb.gz)" 90000000
+	rm -f root.*
 done

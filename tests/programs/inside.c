@@ -191,6 +191,14 @@ do_daemon(char **arg)
 	return be_a_daemon(arg[0]);
 }
 
+/* Both parent and daemon have something to tell, in different folders. */
+static int
+do_daemon_in_root(char **arg)
+{
+	burn_ms(100);
+	return daemon(0, 0) < 0 ? 1 : be_a_daemon(arg[0]);
+}
+
 static int
 do_double_fork(char **arg)
 {
@@ -362,7 +370,8 @@ static const struct {
 	int (*run)(char **arg);
 } table[] = {
 	{ "descriptors", do_descriptors }, { "last-worker", do_last_worker }, { "unshare", do_unshare },
-	{ "setns", do_setns }, { "set-ids", do_set_ids }, { "daemon", do_daemon }, { "double-fork", do_double_fork },
+	{ "setns", do_setns }, { "set-ids", do_set_ids }, { "daemon", do_daemon },
+	{ "daemon-in-root", do_daemon_in_root }, { "double-fork", do_double_fork },
 	{ "races", do_races }, { "small-stacks", do_small_stacks }, { "terminate", do_terminate },
 	{ "sandbox", do_sandbox }, { "fork-while-starting", do_fork_while_starting }, { "forks", do_forks },
 };
