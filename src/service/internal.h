@@ -106,6 +106,7 @@ struct sn_service {
 	struct sn_inside_child *child;	/* inside: the one job at work */
 	uint64_t next_listen_ns;	/* inside: when a port that was taken is tried again */
 	bool is_ending;			/* no new job */
+	int spare_fd;			/* given up for a moment to turn away who knocks when there is no other */
 	bool accept_paused;		/* until the next tick: out of descriptors, or somebody knocks too often */
 	uint32_t turned_away;		/* since the last tick */
 	struct {			/* inside: what the program asked for by host->flush_asked */

@@ -378,7 +378,7 @@ sn_service_new(const struct sn_options *o, const char *file, struct sn_host *hos
 	s->file = file;
 	s->host = host;
 	s->images = &s->own_images;
-	s->listener = s->signal_fd = -1;
+	s->listener = s->signal_fd = s->spare_fd = -1;
 	s->began_ns = sn_clock_mono_ns();
 	*err = open_service(s);
 	if (*err == 0 && o->http != NULL)
@@ -467,6 +467,8 @@ sn_service_free(struct sn_service *s)
 		(void)close(s->listener);
 	if (s->signal_fd >= 0)
 		(void)close(s->signal_fd);
+	if (s->spare_fd >= 0)
+		(void)close(s->spare_fd);
 	free(s->runtime_dir);
 	sn_buf_free(&s->tree);
 	free(s);

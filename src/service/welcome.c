@@ -300,6 +300,22 @@ is_welcome(struct sn_service *s, int fd)
 	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && may_join(s, &peer);
 }
 
+/* No descriptor is left: who asks us would wait for its answer in vain, a second at each start of a program. */
+static bool
+turn_away(struct sn_service *s)
+{
+	int fd;
+
+	if (s->spare_fd < 0)
+		return false;
+	(void)close(s->spare_fd);
+	fd = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	if (fd >= 0)
+		(void)close(fd);
+	s->spare_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	return fd >= 0;
+}
+
 static void
 on_connection(evutil_socket_t fd, short what, void *arg)
 {
@@ -315,7 +331,7 @@ on_connection(evutil_socket_t fd, short what, void *arg)
 	c->fd = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (c->fd < 0 || s->connections >= SN_CONNECTIONS_MAX || !is_welcome(s, c->fd)) {
 		/* Out of descriptors the listener would stay readable; and anybody may knock at an abstract name. */
-		if (c->fd < 0 || ++s->turned_away > TURNED_AWAY_MAX) {
+		if ((c->fd < 0 && !turn_away(s)) || ++s->turned_away > TURNED_AWAY_MAX) {
 			(void)event_del(s->accepting);
 			s->accept_paused = true;
 		}
@@ -357,6 +373,7 @@ sn_welcome_open(struct sn_service *s)
 	size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + len);
 	if (bind(s->listener, (struct sockaddr *)&at, size) < 0 || listen(s->listener, 1024) < 0)
 		return -errno;
+	s->spare_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);	/* -1: who comes then waits */
 	s->accepting = event_new(s->base, s->listener, EV_READ | EV_PERSIST, on_connection, s);
 	return s->accepting == NULL || event_add(s->accepting, NULL) < 0 ? -ENOMEM : 0;
 }
