@@ -46,6 +46,13 @@ sn_library_find(char *out, size_t size, char *why, size_t why_size)
 			"elsewhere", out);
 		return -EINVAL;
 	}
+	/* Anything else behind a dollar sign is a name like others to the loader. */
+	if (strstr(out, "$LIB") != NULL || strstr(out, "$ORIGIN") != NULL || strstr(out, "$PLATFORM") != NULL ||
+	    strstr(out, "${") != NULL) {
+		(void)snprintf(why, why_size, "%s: the loader would take a part of this path for a variable; install "
+			"sonde elsewhere", out);
+		return -EINVAL;
+	}
 	return 0;
 }
 

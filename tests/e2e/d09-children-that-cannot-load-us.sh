@@ -38,6 +38,15 @@ run_all()	# OUT COMMAND...
 	done >"$out" 2>&1
 }
 
+refused_odd()	# FOLDER
+{
+	"$1/bin/sonde" run -o "$T/H.pb.gz" -- touch "$T/ran" >"$T/H.out" 2>"$T/H.err"
+	is "$1: status" $? 125
+	lines_are "$1" "$T/H.err" 1
+	matches "$1" "$T/H.err" 'install sonde elsewhere'
+	absent "$1: the program ran" "$T/ran"
+}
+
 cat >"$T/parent.py" <<'PY'
 import subprocess, sys
 end = subprocess.run([sys.argv[1]])
@@ -69,4 +78,21 @@ if [ -x "$SN_BUILD/inst/bin/sonde" ]; then
 	matches "without the links" "$T/env" "^LD_PRELOAD=$T/moved/lib/libsonde.so.1"
 	"$T/moved/bin/sonde" run -o "$T/F.pb.gz" -- "$PROGRAMS/burner" -m 50
 	valid "$T/F.pb.gz"
+	# A path that LD_PRELOAD cannot say is refused; other odd ones work.
+	# shellcheck disable=SC2016
+	for odd in 'a b' 'a:b' '$LIB' 'x${ORIGIN}'; do
+		mv "$T/moved" "$T/$odd"
+		refused_odd "$T/$odd"
+		mv "$T/$odd" "$T/moved"
+	done
+	# shellcheck disable=SC2016
+	for odd in 'a$b' "quo'te" 'per%p'; do
+		mv "$T/moved" "$T/$odd"
+		"$T/$odd/bin/sonde" run -o "$T/odd.pb.gz" -- "$PROGRAMS/burner" -m 50 >"$T/out" 2>"$T/err"
+		is "$odd: status" $? 0
+		is_empty "$odd: stderr" "$T/err"
+		valid "$T/odd.pb.gz"
+		rm "$T/odd.pb.gz"
+		mv "$T/$odd" "$T/moved"
+	done
 fi
