@@ -91,9 +91,9 @@ uint32_t sn_itimer_slot(const struct sn_live_state *live) SN_HOT;
 /* wish.c */
 
 /* Do what the collector asked for (arm a thread that bypassed pthread_create, drop a dead one's timer). */
-void sn_wishes_obey(const struct sn_live_state *live) SN_HOT;
+void sn_wishes_obey(struct sn_live_state *live) SN_HOT;
 /* Arm or disarm all threads that have a slot, until that is what the word `sampling` says; by any thread. */
-void sn_sampling_obey(const struct sn_live_state *live) SN_HOT;
+void sn_sampling_obey(struct sn_live_state *live) SN_HOT;
 /* One slot of them.  Nothing is done when another thread is at it: that one looks at the word again. */
 void sn_slot_follow(const struct sn_live_state *live, uint32_t slot, bool on) SN_HOT;
 /* sn_seal is SN_MUTED now: all timers go.  By a thread that may still make system calls. */

@@ -44,7 +44,7 @@ obey(const struct sn_live_state *live, uint32_t op, uint32_t arg)
 }
 
 void
-sn_sampling_obey(const struct sn_live_state *live)
+sn_sampling_obey(struct sn_live_state *live)
 {
 	const struct sn_segment *s = &live->segment;
 	uint32_t word = SN_LOAD_ACQUIRE(&s->wishes->sampling);
@@ -58,10 +58,10 @@ sn_sampling_obey(const struct sn_live_state *live)
 		SN_FENCE();
 		for (uint32_t i = 0; i < s->nslots && SN_LOAD_RELAXED(&s->slots[i].uses) != 0; i++)
 			sn_slot_follow(live, i, word != 0);
-		if (live->options.drive == SN_DRIVE_ITIMER && word != 0)
-			(void)sn_itimer_start(live);
-		else
+		if (live->options.drive != SN_DRIVE_ITIMER || word == 0)
 			sn_itimer_stop();
+		else if (!sn_itimer_start(live))
+			sn_slots_use_timers(live, SN_WHY_OWN_ITIMER);	/* the program's, since nothing was sampled */
 		SN_STORE_RELEASE(&s->shared->sampling_obeyed, word);
 		SN_FENCE();
 		now = SN_LOAD_ACQUIRE(&s->wishes->sampling);
@@ -72,7 +72,7 @@ sn_sampling_obey(const struct sn_live_state *live)
 }
 
 void
-sn_wishes_obey(const struct sn_live_state *live)
+sn_wishes_obey(struct sn_live_state *live)
 {
 	struct sn_segment_wishes *w = live->segment.wishes;
 	uint32_t posted = SN_LOAD_ACQUIRE(&w->posted);

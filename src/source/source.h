@@ -57,6 +57,6 @@ void sn_threads_adopt(const struct sn_live_state *live, pid_t self);
 /* Begin to sample a thread that has no slot.  0, -EEXIST: it has one, -ENOSPC, or -errno. */
 int sn_threads_arm(const struct sn_live_state *live, pid_t tid);
 /* Arm, or disarm, all threads that have a slot; those that attach later follow. */
-void sn_threads_set_sampling(const struct sn_live_state *live, bool on);
+void sn_threads_set_sampling(struct sn_live_state *live, bool on);
 
 #endif

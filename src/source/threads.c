@@ -70,7 +70,7 @@ sn_threads_arm(const struct sn_live_state *live, pid_t tid)
 }
 
 void
-sn_threads_set_sampling(const struct sn_live_state *live, bool on)
+sn_threads_set_sampling(struct sn_live_state *live, bool on)
 {
 	SN_STORE_RELEASE(&live->segment.wishes->sampling, on ? 1u : 0u);
 	sn_sampling_obey(live);

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # --engine itimer: right sums, also for threads and forked children; a program that wants ITIMER_PROF for itself finds
-# it unused and gets it, whatever the engine, also when it is libc that takes it for the program (gcc -pg).
+# it unused and gets it, whatever the engine.
 # shellcheck source=lib.sh
 . "$(dirname "$0")/lib.sh"
 record_ok P --engine itimer -- "$PROGRAMS/truth" -t 4 -s 1 -o "$T/truth.txt"
@@ -21,11 +21,3 @@ for engine in timer itimer perf; do
 done
 profile comments "$T/own-itimer.pb.gz" >"$T/own.comments"
 matches "why" "$T/own.comments" '^# engine: timer, because the program uses ITIMER_PROF'
-
-"$PROGRAMS/engines" profil >"$T/bare" || fail "bare: status $?"
-for engine in timer itimer perf; do
-	record_ok "libc-$engine" --engine "$engine" --hz 250 -- "$PROGRAMS/engines" profil
-	near "$engine: libc's ticks" "$(awk '/^ticks/ { print $2 }' "$T/libc-$engine.out")" "$(awk '/^ticks/ { print $2 }' "$T/bare")" 15
-	near "$engine: CPU time" "$(profile total "$T/libc-$engine.pb.gz")" "$(awk '/^rusage/ { print $2 }' "$T/libc-$engine.out")" 3
-	at_most "$engine: time without samples" "$(profile flat "$T/libc-$engine.pb.gz" '[not sampled]')" 150000000
-done

@@ -10,6 +10,7 @@
  *           engines itimer		has an ITIMER_PROF of its own after a while; tells `ticks N MS`
  *           engines failedexec		execs what is not there, and goes on
  *           engines waits ROUNDS	waits in calls that a signal ends whatever SA_RESTART says; tells `early N`
+ *           engines armed MS		the same all the while
  *           engines profil		is profiled by libc, as what gcc -pg makes is; tells `ticks N MS`
  * Tells:    `rusage NS` at the end.
  */
@@ -200,6 +201,18 @@ by_libc(void)
 }
 
 static int
+armed(uint64_t ms)
+{
+	struct itimerval every = { { 0, 20000 }, { 0, 20000 } };
+	struct sigaction sa = { .sa_handler = on_tick, .sa_flags = SA_RESTART };
+
+	if (sigaction(SIGPROF, &sa, NULL) < 0 || setitimer(ITIMER_PROF, &every, NULL) < 0)
+		return 1;
+	until(ms * 1000000);
+	return ticks == 0;
+}
+
+static int
 failed_exec(char **argv)
 {
 	for (int i = 0; i < 10; i++) {
@@ -260,6 +273,8 @@ main(int argc, char **argv)
 		err = fds();
 	else if (strcmp(what, "itimer") == 0)
 		err = itimer();
+	else if (strcmp(what, "armed") == 0 && argc > 2)
+		err = armed(strtoull(argv[2], NULL, 10));
 	else if (strcmp(what, "profil") == 0)
 		err = by_libc();
 	else if (strcmp(what, "waits") == 0 && argc > 2)
