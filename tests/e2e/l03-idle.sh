@@ -22,7 +22,7 @@ for place in outside inside; do
 	at_least "$place: its total" "$(profile total "$T/P-$place.pb.gz")" 300000000
 	profile by "$T/P-$place.pb.gz" thread >/dev/null
 	near "$place: not sampled" "$(($(profile total "$T/P-$place.pb.gz") - $(profile flat "$T/P-$place.pb.gz" '[not sampled]')))" \
-		"$(profile total "$T/P-$place.pb.gz")" 5
+		"$(profile total "$T/P-$place.pb.gz")" 10
 	until_true no_timer
 	fetch Q-$place "profile?seconds=2"
 	at_most "$place: the second one" "$(profile total "$T/Q-$place.pb.gz")" 5000000000
@@ -35,7 +35,7 @@ for place in outside inside; do
 	serve perf-$place $place SONDE=idle SONDE_ENGINE=perf SONDE_HZ=2000 -- "$PROGRAMS/truth" -t 1 -s 120
 	fetch R-$place "profile?seconds=2"
 	near "$place, perf: not sampled" "$(($(profile total "$T/R-$place.pb.gz") - $(profile flat "$T/R-$place.pb.gz" '[not sampled]')))" \
-		"$(profile total "$T/R-$place.pb.gz")" 5
+		"$(profile total "$T/R-$place.pb.gz")" 10
 	until_true no_timer
 	fetch S-$place "profile?seconds=1"
 	at_most "$place, perf: the second one" "$(profile total "$T/S-$place.pb.gz")" 1600000000

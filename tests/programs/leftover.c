@@ -80,7 +80,7 @@ static void
 look(void)
 {
 	static const char *const all[] = { NULL };
-	static const char *const ours[] = { "sonde", "memfd", "/dev/zero", NULL };
+	static const char *const ours[] = { "libsonde", "memfd:", "/dev/zero", NULL };
 	static const char *const state[] = { "SigPnd", "SigBlk", "SigIgn", "SigCgt", "ShdPnd", "Cap", "NoNewPrivs",
 		"Seccomp", "Threads", "Umask", NULL };
 
