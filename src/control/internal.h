@@ -54,7 +54,7 @@ void sn_lazy_forget(void);
 /* filter.c */
 
 /* Would this filter (struct sock_fprog) let a call without arguments pass?  1, 0, or -errno: it cannot be read. */
-int sn_filter_passes(const void *fprog, long number);
+int sn_bpf_passes(const void *fprog, long number);
 
 /* family.c */
 

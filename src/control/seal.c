@@ -64,7 +64,7 @@ sn_control_seal(const void *fprog, bool all_threads)
 	if (fprog == NULL)
 		now = SN_STRICT;
 	else if (live != NULL)
-		passes = sn_filter_passes(fprog, SYS_rt_sigreturn);
+		passes = sn_bpf_passes(fprog, SYS_rt_sigreturn);
 	if (passes == -EFAULT || passes == -EINVAL)
 		return before;		/* as the kernel will say */
 	if (passes != 1)

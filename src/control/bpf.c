@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * filter.c - what will a seccomp filter say to a system call?  The program is about to install it.
+ * bpf.c - what will a seccomp filter say to a system call?  The program is about to install it.
  *
  * Runs in:  the application thread that installs it.
  * Memory:   a copy on the stack, a piece at a time; none is kept.
@@ -135,7 +135,7 @@ step(struct machine *m, const struct sock_filter *f, const struct seccomp_data *
 }
 
 int
-sn_filter_passes(const void *fprog, long number)
+sn_bpf_passes(const void *fprog, long number)
 {
 	struct seccomp_data data = { .nr = (int)number, .arch = ARCH };
 	struct machine m = { 0 };
