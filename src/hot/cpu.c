@@ -127,24 +127,24 @@ take(const struct sn_live_state *live, uint32_t slot, uint64_t credit, const uco
 }
 
 /*
- * Ticks that came late came in a system call that took long, and returns here, unless that is the one that lets the
- * signal in.
+ * Does the thread come back from the call that lets signals in?  Then ticks that came late were blocked.  Else they
+ * came in a long system call, or at last: threads that share a processor may miss many ticks in a row.
  */
 static bool
-in_long_call(const ucontext_t *uc)
+lets_signals_in(const ucontext_t *uc)
 {
 #if defined(__x86_64__)
 	const greg_t *r = uc->uc_mcontext.gregs;
 	const uint8_t *pc = (const uint8_t *)(uintptr_t)r[REG_RIP];
 
 	/* The page before may not be there; and of a call its number is lost, its arguments are not. */
-	return ((uintptr_t)pc & (SN_PAGE - 1)) >= 2 && pc[-2] == 0x0f && pc[-1] == 0x05 &&
-	    !(r[REG_RAX] == 0 && r[REG_R10] == sizeof(uint64_t) && (uint64_t)r[REG_RDI] <= SIG_SETMASK);
+	return ((uintptr_t)pc & (SN_PAGE - 1)) >= 2 && pc[-2] == 0x0f && pc[-1] == 0x05 && r[REG_RAX] == 0 &&
+	    r[REG_R10] == sizeof(uint64_t) && (uint64_t)r[REG_RDI] <= SIG_SETMASK;
 #else
 	const mcontext_t *m = &uc->uc_mcontext;
 
 	return (m->pc & (SN_PAGE - 1)) >= 4 && *(const uint32_t *)(uintptr_t)(m->pc - 4) == 0xd4000001u &&
-	    m->regs[8] != SYS_rt_sigprocmask;
+	    m->regs[8] == SYS_rt_sigprocmask;
 #endif
 }
 
@@ -154,7 +154,7 @@ sn_cpu_tick(const struct sn_live_state *live, uint32_t slot, int overrun, const 
 	const struct sn_slot *sl = &live->segment.slots[slot];
 	uint64_t ticks = overrun < 0 ? 1 : (uint64_t)overrun + 1;
 
-	if (ticks > TICKS_MAX && !in_long_call(uc))
+	if (ticks > TICKS_MAX && lets_signals_in(uc))
 		ticks = 0;		/* it was blocked: none of this is the stack's at hand */
 	if (!may_tick(SN_LOAD_RELAXED(&sl->state)))
 		return;
