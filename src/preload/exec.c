@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <spawn.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <unistd.h>
@@ -116,7 +117,6 @@ count(va_list ap)
 	return n;
 }
 
-/* What is left of the list then is the environment of execle. */
 static void
 collect(char **argv, const char *first, va_list *ap)
 {
@@ -131,63 +131,63 @@ length(const char *first, va_list ap)
 	return first == NULL ? 1 : 2 + count(ap);
 }
 
-SN_EXPORT int
-execl(const char *path, const char *arg, ...)
+static int
+exec_list(enum real which, const char *path, const char *arg, va_list ap, bool has_environment)
 {
-	va_list ap, again;
+	va_list again;
 	size_t n;
 
-	va_start(ap, arg);
 	va_copy(again, ap);
-	n = length(arg, ap);
-	va_end(ap);
+	n = length(arg, again);
+	va_end(again);
 	{
 		char *argv[n];
 
+		va_copy(again, ap);
 		collect(argv, arg, &again);
 		va_end(again);
-		return exec_by(REAL_EXECVE, path, argv, environ);
+		if (!has_environment)
+			return exec_by(which, path, argv, environ);
+		for (size_t i = 1; i < n; i++)
+			(void)va_arg(ap, char *);	/* up to the NULL: what follows is the environment */
+		return exec_by(which, path, argv, va_arg(ap, char *const *));
 	}
+}
+
+SN_EXPORT int
+execl(const char *path, const char *arg, ...)
+{
+	va_list ap;
+	int ret;
+
+	va_start(ap, arg);
+	ret = exec_list(REAL_EXECVE, path, arg, ap, false);
+	va_end(ap);
+	return ret;
 }
 
 SN_EXPORT int
 execlp(const char *file, const char *arg, ...)
 {
-	va_list ap, again;
-	size_t n;
+	va_list ap;
+	int ret;
 
 	va_start(ap, arg);
-	va_copy(again, ap);
-	n = length(arg, ap);
+	ret = exec_list(REAL_EXECVPE, file, arg, ap, false);
 	va_end(ap);
-	{
-		char *argv[n];
-
-		collect(argv, arg, &again);
-		va_end(again);
-		return exec_by(REAL_EXECVPE, file, argv, environ);
-	}
+	return ret;
 }
 
 SN_EXPORT int
 execle(const char *path, const char *arg, ...)
 {
-	va_list ap, again;
-	char *const *envp;
-	size_t n;
+	va_list ap;
+	int ret;
 
 	va_start(ap, arg);
-	va_copy(again, ap);
-	n = length(arg, ap);
+	ret = exec_list(REAL_EXECVE, path, arg, ap, true);
 	va_end(ap);
-	{
-		char *argv[n];
-
-		collect(argv, arg, &again);
-		envp = va_arg(again, char *const *);
-		va_end(again);
-		return exec_by(REAL_EXECVE, path, argv, envp);
-	}
+	return ret;
 }
 
 static int

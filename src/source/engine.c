@@ -6,43 +6,15 @@
  * Runs in:  application threads: when sampling begins, around exec, in setitimer.  Raw system calls.
  * Memory:   a word: what a child of fork need not find out again.
  */
-#include <fcntl.h>
 #include <signal.h>
 #include <stddef.h>
-#include <string.h>
 
 #include "base/atomic.h"
 #include "base/syscall.h"
+#include "base/trial.h"
 #include "source/source.h"
 
 static enum { NOT_READ, NO_FILTER, FILTER } seccomp;
-
-/* "Seccomp:\t2" in a text that comes in pieces: field and digit are found whatever the pieces are. */
-static bool
-has_filter(void)
-{
-	static const char key[] = "\nSeccomp:\t";
-	long fd = sn_syscall4(SYS_openat, AT_FDCWD, "/proc/thread-self/status", O_RDONLY | O_CLOEXEC, 0);
-	char piece[128];
-	size_t matched = 0;
-	bool found = false;
-	long n;
-
-	if (fd < 0)
-		return true;			/* who hides /proc may have a filter, too */
-	while (!found && (n = sn_syscall3(SYS_read, fd, piece, sizeof(piece))) > 0) {
-		for (long i = 0; i < n && !found; i++) {
-			if (matched == sizeof(key) - 1) {
-				seccomp = piece[i] == '2' ? FILTER : NO_FILTER;
-				found = true;
-			} else {
-				matched = piece[i] == key[matched] ? matched + 1 : piece[i] == '\n';
-			}
-		}
-	}
-	(void)sn_syscall1(SYS_close, fd);
-	return !found || seccomp == FILTER;
-}
 
 static uint32_t
 why_not_perf(const struct sn_live_state *live)
@@ -53,7 +25,7 @@ why_not_perf(const struct sn_live_state *live)
 	if (!live->options.drive_is_auto)
 		return SN_WHY_NONE;
 	if (seccomp == NOT_READ)
-		seccomp = has_filter() ? FILTER : NO_FILTER;
+		seccomp = sn_trial_is_filtered() ? FILTER : NO_FILTER;
 	return seccomp == FILTER ? SN_WHY_SECCOMP : SN_WHY_NONE;
 }
 
