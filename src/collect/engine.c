@@ -98,6 +98,8 @@ const char *
 sn_process_engine(const struct sn_process *p, char why[200])
 {
 	const struct sn_segment_options *o;
+	uint32_t refused;
+	size_t len;
 
 	why[0] = '\0';
 	if (!p->has_segment) {
@@ -118,5 +120,9 @@ sn_process_engine(const struct sn_process *p, char why[200])
 	(void)snprintf(why, 200, "perf events on each thread's CPU clock, once it has used %s%s",
 		o->drive_is_auto ? "20 ms and seldom switches context" : "up a tick",
 		has_perf(p) ? "; user time only, the rest is [kernel]" : "");
+	refused = SN_LOAD_RELAXED(&p->seg.shared->perf_refused);
+	len = strlen(why);
+	if (refused > 0)
+		(void)snprintf(why + len, 200 - len, "; %u threads have timers: no room", refused);
 	return "perf";
 }

@@ -548,10 +548,10 @@ START_TEST(profile_says_why_it_was_the_timer)
 	begin_with_engine(SN_ENGINE_AUTO);
 	ck_assert_str_eq(sn_process_engine(p, why), "timer");
 	ck_assert_ptr_nonnull(strstr(why, "no thread used 20 ms"));
-	p->seg.shared->perf_begun = 1;
+	p->seg.shared->perf_begun = p->seg.shared->perf_refused = UINT32_MAX;
 	ck_assert_str_eq(sn_process_engine(p, why), "perf");
-	p->seg.shared->perf_errno = EACCES;
-	p->seg.shared->drive_why = SN_WHY_REFUSED;
+	ck_assert_ptr_nonnull(strstr(why, "; 4294967295 threads have timers: no room"));
+	*p->seg.shared = (struct sn_segment_shared){ .perf_errno = EACCES, .drive_why = SN_WHY_REFUSED };
 	ck_assert_str_eq(sn_process_engine(p, why), "timer");
 	ck_assert_ptr_nonnull(strstr(why, strerror(EACCES)));
 	p->seg.shared->drive_why = 4711;	/* hostile */
