@@ -48,8 +48,8 @@ int sn_table_compile(const struct sn_cfi_block *block, struct sn_table *out);
 
 /*
  * The table of an image: .eh_frame, with or without a search table; .debug_frame where that is all there is; the vdso.
- * Code that the linker adds without CFI (.init, .fini) gets rows where its bytes are the usual ones.  0, -ENODATA: the file
- * has no CFI; or why it cannot be read.
+ * Code that the linker adds without CFI (.init, .fini) gets rows where its bytes are the usual ones.  0; -ENODATA: the
+ * file has no CFI; or why it cannot be read.
  */
 int sn_table_of_image(struct sn_images *all, struct sn_image *image, struct sn_table *out);
 
