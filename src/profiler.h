@@ -45,7 +45,7 @@ struct profiler_options {
 	const char *keep;		/* how long samples are kept for profile?last=, 0 to "1h"; default "10m" */
 	const char *exit_wait;		/* how long the end may wait for the profile, 0 to "30s"; default "2s" */
 	const char *only;		/* programs of the tree, globs; default: all but shells and launchers */
-	const char *unwind;		/* "auto", "fp" or "libunwind"; default "auto" */
+	const char *unwind;		/* "auto", "table", "fp" or "libunwind"; default "auto" */
 	const char *symbolize;		/* "none", "functions" or "lines"; default "lines" */
 	const char *labels;		/* "thread", "thread_id", both with a comma, or "none"; default "thread" */
 	const char *log;		/* file for lines about sonde itself; default none */

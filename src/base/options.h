@@ -27,7 +27,7 @@ struct sn_options {
 
 enum sn_mode { SN_MODE_ON, SN_MODE_IDLE, SN_MODE_OFF };
 enum sn_engine { SN_ENGINE_AUTO, SN_ENGINE_TIMER, SN_ENGINE_PERF, SN_ENGINE_ITIMER };
-enum sn_unwind { SN_UNWIND_AUTO, SN_UNWIND_FP, SN_UNWIND_LIBUNWIND };
+enum sn_unwind { SN_UNWIND_AUTO, SN_UNWIND_TABLE, SN_UNWIND_FP, SN_UNWIND_LIBUNWIND };
 enum sn_symbolize { SN_SYMBOLIZE_NONE, SN_SYMBOLIZE_FUNCTIONS, SN_SYMBOLIZE_LINES };
 enum sn_kind_bit { SN_KIND_CPU = 1 };
 enum sn_label_bit { SN_LABEL_THREAD = 1, SN_LABEL_THREAD_ID = 2 };

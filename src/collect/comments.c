@@ -52,6 +52,14 @@ sn_process_figures(const struct sn_process *p, struct sn_figures *out)
 		add_slots(p, &out->count);
 }
 
+static const char *
+unwind_name(const struct sn_options *o)
+{
+	static const char *const names[] = { "auto", "table", "fp", "libunwind" };
+
+	return o->unwind >= 0 && (size_t)o->unwind < sizeof(names) / sizeof(names[0]) ? names[o->unwind] : "";
+}
+
 /* One line for every legend, the rest behind '#' for `pprof -comments`. */
 static int
 add_comments(const struct sn_options *o, const struct sn_figures *f, const char *why, struct sn_profile *prof)
@@ -69,7 +77,7 @@ add_comments(const struct sn_options *o, const struct sn_figures *f, const char 
 		err = sn_profile_comment(prof, "# engine: %s", why);
 	if (err == 0)
 		err = sn_profile_comment(prof, "# tick=%lluns unwind=%s", (unsigned long long)sn_clock_tick_ns(),
-			o->unwind == SN_UNWIND_FP ? "fp" : "libunwind");
+			unwind_name(o));
 	/* Kish 1965: unequal weights are worth fewer equal ones.  Ticks come unequal where threads share a CPU. */
 	if (err == 0 && f->weight_squares > 0)
 		err = sn_profile_comment(prof, "# independent=%.0f: equal samples that these are worth, for error bars",

@@ -22,6 +22,7 @@
 
 #include "base/buf.h"
 #include "collect/module.h"
+#include "collect/tables.h"
 
 #define SELF_MAPS_MAX	(16u << 20)
 
@@ -284,6 +285,7 @@ sn_image_put(struct sn_images *all, struct sn_image *image)
 
 	if (image == NULL || --image->refs > 0)
 		return;
+	sn_tables_drop(all, image);
 	while (*at != NULL && *at != image)
 		at = &(*at)->next;
 	if (*at == image)

@@ -21,7 +21,7 @@ struct line {
 	uint64_t start, limit, offset, dev, ino;
 	const char *path;
 	size_t path_len;
-	bool exec;
+	bool exec, readable;
 };
 
 /* A number in base 10 or 16 of at most max, ended by `end` unless that is 0; *at moves behind both. */
@@ -64,6 +64,7 @@ parse_line(const char *p, const char *stop, struct line *l)
 	if (stop - p < 5 || p[4] != ' ')
 		return false;
 	l->exec = p[2] == 'x';
+	l->readable = p[0] == 'r';
 	p += 5;
 	if (!take_number(&p, stop, 16, UINT64_MAX, ' ', &l->offset) ||
 	    !take_number(&p, stop, 16, UINT32_MAX, ':', &major) ||
@@ -210,6 +211,7 @@ new_module(struct sn_modules *m, const struct line *l, struct sn_module **out)
 	mod->dev = l->dev;
 	mod->ino = l->ino;
 	mod->kind = kind_of(l);
+	mod->readable = l->readable;
 	mod->gone = true;	/* until the whole text was taken over */
 	mod->path = name_of(l, mod->kind);
 	if (mod->path != NULL && mod->kind == SN_MODULE_FILE)

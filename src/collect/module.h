@@ -18,6 +18,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "segment/table.h"
+
 #define SN_BUILD_ID_MAX	64
 #define SN_IMAGE_FDS_MAX	512u		/* descriptors kept open; further images are reopened for each read */
 #define SN_MODULES_MAX		16384u		/* of one process, ever; mappings beyond are passed over and counted */
@@ -26,6 +28,22 @@ enum sn_module_kind {
 	SN_MODULE_FILE,		/* an ELF file */
 	SN_MODULE_VDSO,		/* [vdso]; its image is the collector's own vdso, the same kernel's */
 	SN_MODULE_ANON,		/* JIT code, memfd and other memory without an ELF file behind it */
+};
+
+/* A compact unwind table (collect/table.h). */
+struct sn_table {
+	uint8_t *data;			/* bytes of it, a multiple of SN_TABLE_ALIGN */
+	uint32_t bytes;
+	uint32_t index, rows, rules;	/* where they begin in data */
+	uint32_t nbuckets, nrows, nrules;
+	uint32_t shift;
+	uint64_t vaddr, limit;		/* virtual addresses of bucket 0 and behind the last code covered */
+
+	/* What was met. */
+	uint64_t cfi_bytes;		/* of the section it was made of */
+	uint64_t fdes, bad_fdes;	/* … that were read, that were refused */
+	uint64_t rows_total, rows_bad;	/* before they were merged; … that no rule can express */
+	uint64_t text_bytes, text_bad;	/* code that rows cover, and that of the bad ones */
 };
 
 /* One file, whatever processes it is mapped in. */
@@ -50,6 +68,11 @@ struct sn_image {
 	uint8_t *hdr;
 	uint64_t frame_vaddr, frame_bytes;
 	uint8_t *frame;
+
+	/* Its unwind table in the store (collect/tables.c). */
+	int table_state;		/* 0 not tried, 1 there, negative errno; -ENODATA: the file has no CFI */
+	uint32_t table_at;
+	struct sn_table table;		/* data is NULL once it is there */
 	struct sn_image *next;		/* in the list of all images */
 };
 
@@ -58,6 +81,7 @@ struct sn_images {
 	struct sn_image *first;
 	size_t held_bytes;
 	uint32_t open_fds;
+	struct sn_tables *tables;	/* the store of unwind tables; NULL: none */
 };
 
 /* One executable mapping of one image, as long as it was there. */
@@ -67,6 +91,8 @@ struct sn_module {
 	uint64_t bias;			/* run-time address minus virtual address in the file */
 	enum sn_module_kind kind;
 	bool is_main;			/* the executable of the process */
+	bool stays;			/* it can never be unloaded */
+	bool readable;			/* its instructions may be looked at */
 	char *path;			/* without " (deleted)"; "[vdso]", "[anon]" … for the others */
 	struct sn_image *image;		/* NULL for SN_MODULE_ANON */
 	uint32_t index;			/* in its struct sn_modules */

@@ -21,6 +21,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "collect/process.h"
+#include "collect/tables.h"
 
 #define MAPS_MAX (64u << 20)
 #define MEMFD_NAME "sonde"
@@ -165,7 +166,7 @@ fill_header(struct sn_process *p, struct sn_segment_header *h)
 static int
 make_segment(struct sn_process *p, const struct sn_options *o, uint32_t nslots)
 {
-	uint32_t ring_bytes = o->unwind == SN_UNWIND_FP ? SN_RING_FRAMES : SN_RING_COPY;
+	uint32_t ring_bytes = o->unwind == SN_UNWIND_LIBUNWIND ? SN_RING_COPY : SN_RING_FRAMES;
 	uint64_t bytes = sn_segment_size(nslots, ring_bytes);
 	struct sn_segment_options so;
 	uint32_t cookie = 0;
@@ -187,6 +188,7 @@ make_segment(struct sn_process *p, const struct sn_options *o, uint32_t nslots)
 	so.watch = o->mode == SN_MODE_IDLE;
 	so.idle = !p->sampling;		/* as it is now, for an image after the first */
 	sn_segment_format(base, nslots, ring_bytes, cookie, &so);
+	p->way = so.way;
 	fill_header(p, base);
 	err = sn_segment_open(&p->seg, base, bytes);
 	if (err < 0) {
@@ -194,6 +196,7 @@ make_segment(struct sn_process *p, const struct sn_options *o, uint32_t nslots)
 		return err;
 	}
 	p->has_segment = true;
+	sn_process_offer_tables(p);
 	(void)fcntl(p->memfd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW);
 	return 0;
 }
@@ -209,6 +212,7 @@ sn_process_begin_image(struct sn_process *p, const struct sn_options *o, uint32_
 	err = keep_modules(p);
 	if (err < 0)
 		return err;
+	(void)sn_tables_open(p->file_images, p->memory_bound / 4);	/* without, stacks are copied */
 	p->modules = calloc(1, sizeof(*p->modules));
 	p->views = calloc(nslots, sizeof(*p->views));
 	if (p->modules == NULL || p->views == NULL)
@@ -331,6 +335,7 @@ sn_process_refresh_modules(struct sn_process *p)
 	sn_buf_free(&b);
 	p->generation = generation;
 	p->modules_left = false;
+	p->texts_state = SN_TEXTS_NONE;
 	p->modules_read_ns = sn_clock_mono_ns();
 	sn_unwinder_flush(p->unwinder);
 	return err;

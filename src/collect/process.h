@@ -90,6 +90,9 @@ struct sn_seen {
 	uint64_t weight, time_ns;
 };
 
+/* How far the maps of texts are. */
+enum sn_texts { SN_TEXTS_NONE, SN_TEXTS_WAIT, SN_TEXTS_DONE };
+
 /* What perf events cost the threads that have them, and what they do not see. */
 struct sn_perf_cost {
 	uint64_t cpu_ns, switches;
@@ -147,6 +150,11 @@ struct sn_process {
 	struct sn_perf_cost perf_cost;	/* since it was last judged */
 	const char *engine;		/* of the newest image, once that has ended */
 	char engine_why[200];
+	uint32_t way;			/* enum sn_way of the newest image */
+	bool burns;			/* a tick of it has come */
+	enum sn_texts texts_state;	/* of its newest modules */
+	uint32_t texts_epoch, texts_retired[SN_TEXT_MAPS];	/* see tables.c; 0: never in force */
+	const struct sn_tables *tables_of;	/* the store that it has mapped */
 	uint32_t dumps_done;		/* of seg.shared->dumps_asked */
 	bool is_dumping;
 

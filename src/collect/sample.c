@@ -43,10 +43,8 @@ walk(struct sn_process *p, const struct sn_record *r, struct sn_unwound *out)
 	}
 	out->count = r->rec.nframes;
 	memcpy(out->pc, r->payload, r->rec.nframes * sizeof(uint64_t));
-	for (uint32_t i = 1; i < out->count; i++)
-		out->pc[i]--;			/* return addresses */
 	out->end = r->rec.flags & SN_REC_TRUNCATED ? SN_UNWIND_TRUNCATED
-		 : r->rec.flags & SN_REC_NO_STACK ? SN_UNWIND_FAILED : SN_UNWIND_COMPLETE;
+		 : r->rec.flags & (SN_REC_NO_STACK | SN_REC_FAILED) ? SN_UNWIND_FAILED : SN_UNWIND_COMPLETE;
 }
 
 static bool
@@ -153,6 +151,8 @@ take_sample(struct sn_process *p, uint32_t slot, const struct sn_record *r)
 	if (!p->sampling)
 		return;			/* it came when nobody wanted it any more */
 	p->count.samples++;
+	p->count.copied += r->rec.kind == SN_REC_STACK;
+	p->count.guessed += (r->rec.flags & SN_REC_GUESSED) != 0;
 	p->weights += r->rec.weight;
 	p->weight_squares += (uint64_t)r->rec.weight * r->rec.weight;
 	unwind(p, r, &u);

@@ -15,6 +15,7 @@
 #include "base/atomic.h"
 #include "base/clock.h"
 #include "collect/process.h"
+#include "collect/tables.h"
 
 bool
 sn_process_is_sampling(const struct sn_process *p)
@@ -83,6 +84,9 @@ sn_process_adopt(struct sn_process *p, const struct sn_options *o, struct sn_hos
 	p->seg = *host->segment;
 	p->host = host;
 	p->has_segment = true;
+	p->way = p->seg.header->options.way;
+	(void)sn_tables_open(p->file_images, p->memory_bound / 4);	/* without, stacks are copied */
+	sn_process_offer_tables(p);
 	p->own_tid = (pid_t)syscall(SYS_gettid);
 	sn_process_read_exe(p);
 	p->images++;

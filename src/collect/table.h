@@ -3,7 +3,7 @@
  * table.h - compile .eh_frame (or .debug_frame) to a compact unwind table (segment/table.h).
  *
  * Runs in:  collector.  Everything in the file is hostile: bounds first, work bounded by its size.
- * Memory:   the table belongs to the caller.
+ * Memory:   the table (struct sn_table, in module.h) belongs to the caller.
  */
 #ifndef SN_COLLECT_TABLE_H
 #define SN_COLLECT_TABLE_H
@@ -14,21 +14,6 @@
 
 #include "collect/module.h"
 #include "segment/table.h"
-
-struct sn_table {
-	uint8_t *data;			/* bytes of it, a multiple of SN_TABLE_ALIGN */
-	uint32_t bytes;
-	uint32_t index, rows, rules;	/* where they begin in data */
-	uint32_t nbuckets, nrows, nrules;
-	uint32_t shift;
-	uint64_t vaddr, limit;		/* virtual addresses of bucket 0 and behind the last code covered */
-
-	/* What was met. */
-	uint64_t cfi_bytes;		/* of the section it was made of */
-	uint64_t fdes, bad_fdes;	/* … that were read, that were refused */
-	uint64_t rows_total, rows_bad;	/* before they were merged; … that no rule can express */
-	uint64_t text_bytes, text_bad;	/* code that rows cover, and that of the bad ones */
-};
 
 /*
  * A block of call frame information in memory: .eh_frame or .debug_frame, as a file has it or as a JIT compiler

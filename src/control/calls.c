@@ -6,17 +6,18 @@
  */
 #include <errno.h>
 
+#include "base/atomic.h"
 #include "control/internal.h"
 #include "source/source.h"
 
-void
-sn_call_set_sampling(bool on)
+static void
+set_sampling(bool on)
 {
 	sn_threads_set_sampling(sn_control_state(), on);
 }
 
-int
-sn_call_arm(int32_t tid)
+static int
+arm(int32_t tid)
 {
 	struct sn_live_state *live = sn_live();
 	uint32_t slot;
@@ -33,4 +34,24 @@ sn_call_arm(int32_t tid)
 	if (err == -EINVAL)
 		sn_slot_release(&live->segment, slot);	/* not a thread any more */
 	return err;
+}
+
+/* The bytes first: a handler that sees the address must not go beyond them. */
+static void
+set_tables(const uint8_t *base, uint32_t bytes)
+{
+	struct sn_segment *s = &sn_control_state()->segment;
+
+	if (base != NULL)
+		SN_STORE_RELAXED(&s->tables_bytes, bytes);
+	SN_STORE_RELEASE(&s->tables, base);
+}
+
+void
+sn_calls_fill(struct sn_host *host)
+{
+	host->arm = arm;
+	host->set_sampling = set_sampling;
+	host->recheck = sn_signals_recheck;
+	host->set_tables = set_tables;
 }

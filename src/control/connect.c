@@ -21,6 +21,7 @@
 #include "control/internal.h"
 
 #define WAIT_NS		SN_NS_PER_SEC
+#define TABLES_LEAST	(1u << 20)
 #define WAIT_IN_HANDLER_NS (SN_NS_PER_SEC / 10)	/* a forked child asks from its handler: it must go on */
 
 /* Ask, and insist on a descriptor, which the caller closes. */
@@ -33,6 +34,15 @@ ask(const char *name, const struct sn_hello *hello, struct sn_offer *o)
 	return err == 0 && o->fd < 0 ? -EPROTO : err;
 }
 
+static void
+drop_offer(const struct sn_offer *o)
+{
+	if (o->fd >= 0)
+		(void)sn_syscall1(SYS_close, o->fd);
+	if (o->tables_fd >= 0)
+		(void)sn_syscall1(SYS_close, o->tables_fd);
+}
+
 void
 sn_nudge(const char *name)
 {
@@ -43,22 +53,25 @@ sn_nudge(const char *name)
 	sn_tell(name, &hello, sizeof(hello));	/* when that fails: it looks by itself, ten times a second */
 }
 
-/* Map a part of the segment.  Negative errno, or its address. */
 static long
-map_part(int fd, uint64_t offset, uint64_t bytes)
+map_shared(int fd, int prot, uint64_t offset, uint64_t bytes)
 {
-	long at;
-
-	if (bytes > sn_memory_room(RLIMIT_AS))
-		return -ENOMEM;
-	at = sn_syscall6(SYS_mmap, 0, (long)bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd,
-		(long)offset);
+	long at = sn_syscall6(SYS_mmap, 0, (long)bytes, prot, MAP_SHARED | MAP_NORESERVE, fd, (long)offset);
 
 	if (at > 0 || at < -4095) {
 		(void)sn_syscall3(SYS_madvise, at, bytes, MADV_DONTFORK);
 		(void)sn_syscall3(SYS_madvise, at, bytes, MADV_DONTDUMP);
 	}
 	return at;
+}
+
+/* Map a part of the segment.  Negative errno, or its address. */
+static long
+map_part(int fd, uint64_t offset, uint64_t bytes)
+{
+	if (bytes > sn_memory_room(RLIMIT_AS))
+		return -ENOMEM;
+	return map_shared(fd, PROT_READ | PROT_WRITE, offset, bytes);
 }
 
 static bool
@@ -79,6 +92,27 @@ map_chunk(int fd, struct sn_segment *s, uint32_t n)
 	return 0;
 }
 
+/*
+ * The store, to read: all that it may ever become, for it grows behind what is mapped.  Where address space is short
+ * a part of it, or nothing: then stacks are copied.
+ */
+static void
+map_tables(int fd, struct sn_segment *s)
+{
+	uint64_t room = sn_memory_room(RLIMIT_AS), bytes = SN_TABLES_WINDOW;
+	long at;
+
+	if (fd < 0 || s->header->options.way == SN_WAY_COPY || s->header->options.way == SN_WAY_FP)
+		return;
+	while (bytes > room && bytes > TABLES_LEAST)
+		bytes /= 2;
+	at = bytes > room ? -ENOMEM : map_shared(fd, PROT_READ, 0, bytes);
+	if (is_error(at))
+		return;
+	s->tables_bytes = (uint32_t)bytes;
+	s->tables = (const uint8_t *)at;
+}
+
 static int
 map_segment(const struct sn_offer *o, struct sn_segment *out)
 {
@@ -97,6 +131,7 @@ map_segment(const struct sn_offer *o, struct sn_segment *out)
 		return err;
 	}
 	sn_segment_bequeath(&s);
+	map_tables(o->tables_fd, &s);
 	*out = s;
 	return 0;
 }
@@ -128,8 +163,7 @@ sn_connect(const char *name, uint32_t kind, uint64_t parent_cookie, struct sn_se
 		err = ask(name, &hello, &o);
 		if (err == 0)
 			err = map_segment(&o, out);
-		if (o.fd >= 0)
-			(void)sn_syscall1(SYS_close, o.fd);
+		drop_offer(&o);
 		if ((err != -ENOMEM && err != -EFBIG) || slots == 1)
 			return (int)err;
 	}
@@ -153,8 +187,7 @@ sn_connect_more(const char *name, struct sn_segment *s)
 	err = ask(name, &hello, &o);
 	if (err == 0)
 		err = map_chunk(o.fd, s, ready / SN_CHUNK_SLOTS);
-	if (o.fd >= 0)
-		(void)sn_syscall1(SYS_close, o.fd);
+	drop_offer(&o);
 	if (err == 0) {
 		ready += SN_CHUNK_SLOTS;
 		SN_STORE_RELEASE(&s->shared->slots_ready, ready < s->nslots ? ready : s->nslots);

@@ -227,9 +227,13 @@ void sn_control_figures(void);
 /* The same, then the collector inside (if any) ends, and is waited for. */
 void sn_control_exit(void);
 
-/* A dlclose is about to begin: what samples were taken of stays known. */
-void sn_control_modules_leave(void);
-/* The modules change: dlopen is about to begin, dlclose has ended. */
+/*
+ * A dlclose is about to begin: what samples were taken of stays known.  The result is for sn_control_modules_left, when
+ * it has ended.
+ */
+void *sn_control_modules_leave(void);
+void sn_control_modules_left(void *token);
+/* The modules change: dlopen is about to begin. */
 void sn_control_modules_changed(void);
 
 #endif

@@ -94,7 +94,7 @@ static long
 receive(long fd, struct sn_offer *o)
 {
 	union {
-		char bytes[CMSG_SPACE(sizeof(int))];
+		char bytes[CMSG_SPACE(2 * sizeof(int))];
 		struct cmsghdr align;
 	} control = { 0 };
 	struct iovec iov = { &o->welcome, sizeof(o->welcome) };
@@ -102,16 +102,19 @@ receive(long fd, struct sn_offer *o)
 		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control),
 	};
 	struct cmsghdr *c;
+	int fds[2] = { -1, -1 };
 	long n = sn_syscall3(SYS_recvmsg, fd, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
 
 	if (n < 0)
 		return n;
-	if ((msg.msg_flags & MSG_CTRUNC) != 0)
-		return -EMFILE;			/* there is no descriptor left for the one that came */
 	c = CMSG_FIRSTHDR(&msg);
 	if (c != NULL && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
-	    c->cmsg_len == CMSG_LEN(sizeof(int)))
-		memcpy(&o->fd, CMSG_DATA(c), sizeof(int));
+	    (c->cmsg_len == CMSG_LEN(sizeof(int)) || c->cmsg_len == CMSG_LEN(sizeof(fds))))
+		memcpy(fds, CMSG_DATA(c), c->cmsg_len - CMSG_LEN(0));
+	o->fd = fds[0];
+	o->tables_fd = fds[1];			/* without it stacks are copied */
+	if ((msg.msg_flags & MSG_CTRUNC) != 0 && o->fd < 0)
+		return -EMFILE;			/* there is no descriptor left for the one that came */
 	if (n != sizeof(o->welcome) || o->welcome.magic != SN_HELLO_MAGIC)
 		return -EPROTO;
 	return o->welcome.status < 0 ? o->welcome.status : 0;
@@ -123,7 +126,7 @@ sn_exchange(const char *name, const void *message, size_t bytes, uint64_t wait_n
 	uint64_t until = sn_clock_mono_ns() + wait_ns;
 	long fd, err;
 
-	o->fd = -1;
+	o->fd = o->tables_fd = -1;
 	fd = open_socket(name, wait_ns);
 	if (fd < 0)
 		return (int)fd;

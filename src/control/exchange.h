@@ -17,6 +17,7 @@
 struct sn_offer {
 	struct sn_welcome welcome;
 	int fd;			/* -1: none; else the caller's to close, also after an error */
+	int tables_fd;		/* of the store of unwind tables; the same */
 };
 
 /*

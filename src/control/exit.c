@@ -63,21 +63,44 @@ sn_control_exit(void)
 	sn_inside_end();
 }
 
-void
+void *
 sn_control_modules_leave(void)
 {
 	struct sn_live_state *live = sn_live();
 	struct sn_segment_shared *sh;
 	uint32_t generation;
 
-	if (live == NULL || sn_control_is_sealed())
-		return;
+	if (live == NULL)
+		return NULL;
 	sh = live->segment.shared;
+	if (sn_control_is_sealed()) {
+		(void)SN_ADD_RELAXED(&sh->closing, 1);
+		return sh;
+	}
+	if (sh->pid_inside != (uint64_t)sn_syscall0(SYS_getpid))
+		return NULL;
+	(void)__atomic_fetch_add(&sh->closing, 1, __ATOMIC_SEQ_CST);
 	generation = SN_LOAD_ACQUIRE(&sh->modules_generation);
 	/* Most libraries come and go between two samples. */
-	if (sh->pid_inside == (uint64_t)sn_syscall0(SYS_getpid) &&
-	    SN_LOAD_RELAXED(&sh->sampled_generation) == generation)
+	if (SN_LOAD_RELAXED(&sh->sampled_generation) == generation)
 		sn_snapshot_leave(&live->segment, generation);
+	return sh;
+}
+
+void
+sn_control_modules_left(void *token)
+{
+	struct sn_live_state *live = sn_live();
+	struct sn_segment_shared *sh = token;
+	uint32_t generation, newest;
+
+	if (sh == NULL || live == NULL || live->segment.shared != sh)
+		return;			/* it forked in there, or begins anew */
+	generation = SN_ADD_RELAXED(&sh->modules_generation, 1) + 1;
+	newest = SN_LOAD_RELAXED(&sh->closed_generation);
+	while ((int32_t)(generation - newest) > 0 && !SN_CAS_ACQ_REL(&sh->closed_generation, &newest, generation))
+		;			/* another dlclose has just ended: once a round */
+	(void)__atomic_fetch_sub(&sh->closing, 1, __ATOMIC_RELEASE);
 }
 
 void

@@ -361,14 +361,14 @@ ProfilerDisable(void)
 {
 }
 
-static const struct sn_slot *
+static struct sn_slot *
 own_slot(void)
 {
 	const struct sn_live_state *live = sn_live();
 	int32_t tid = (int32_t)sn_syscall0(SYS_gettid);
 
 	for (uint32_t i = 0; live != NULL && i < live->segment.nslots; i++) {
-		const struct sn_slot *sl = &live->segment.slots[i];
+		struct sn_slot *sl = &live->segment.slots[i];
 
 		if (SN_LOAD_RELAXED(&sl->uses) == 0)
 			break;
@@ -378,12 +378,29 @@ own_slot(void)
 	return NULL;
 }
 
+/* By tables where they are there, else by frame pointers; callers as return addresses. */
+static uint32_t
+walk(const ucontext_t *uc, uint64_t *pc, uint32_t max)
+{
+	const struct sn_live_state *live = sn_live();
+	struct sn_slot *slot = own_slot();
+	struct sn_walk w = { 0 };
+	uint32_t n = 0;
+
+	if (live != NULL && slot != NULL)
+		n = sn_walk_thread(live, slot, &w, uc, pc, max);
+	if (n <= 1 && w.end != SN_WALK_COMPLETE)
+		n = sn_walk_fp(&w, uc, pc, max);
+	for (uint32_t i = 1; i < n; i++)
+		pc[i]++;
+	return n;
+}
+
 /* Where a function was called from, as a signal there would say it. */
 static NOINLINE uint32_t
-walk_from(const struct sn_slot *slot, const uint64_t *frame, uint64_t *pc, uint32_t max)
+walk_from(const uint64_t *frame, uint64_t *pc, uint32_t max)
 {
 	ucontext_t at = { 0 };
-	uint32_t flags = 0;
 
 #if defined(__x86_64__)
 	at.uc_mcontext.gregs[REG_RIP] = (greg_t)frame[1];
@@ -394,27 +411,23 @@ walk_from(const struct sn_slot *slot, const uint64_t *frame, uint64_t *pc, uint3
 	at.uc_mcontext.sp = (uint64_t)(uintptr_t)(frame + 2);
 	at.uc_mcontext.regs[SN_REG_FP] = frame[0];
 #endif
-	return sn_unwind_fp(slot, &at, pc, max, &flags);
+	return walk(&at, pc, max);
 }
 
 /*
- * For handlers of SIGPROF, whose stack may be small.  By frame pointers: nothing else can be followed there.  From the
+ * For handlers of SIGPROF, whose stack may be small: nothing but the walk of the handler is used.  From the
  * context on if there is one; skip_count frames of the caller's own are left out where there is none.
  */
 int
 ProfilerGetStackTrace(void **result, int max_depth, int skip_count, const void *uc)
 {
-	static const struct sn_slot unknown;
-	const struct sn_slot *slot = own_slot();
 	uint64_t *pc = (uint64_t *)(void *)result;	/* the same size */
-	uint32_t n, flags = 0, skip = uc == NULL && skip_count > 0 ? (uint32_t)skip_count : 0;
+	uint32_t n, skip = uc == NULL && skip_count > 0 ? (uint32_t)skip_count : 0;
 
 	if (max_depth <= 0)
 		return 0;
-	if (slot == NULL)
-		slot = &unknown;
-	n = uc != NULL ? sn_unwind_fp(slot, uc, pc, (uint32_t)max_depth, &flags) :
-		walk_from(slot, __builtin_frame_address(0), pc, (uint32_t)max_depth);
+	n = uc != NULL ? walk(uc, pc, (uint32_t)max_depth) :
+		walk_from(__builtin_frame_address(0), pc, (uint32_t)max_depth);
 	if (skip >= n)
 		return 0;
 	memmove(pc, pc + skip, (n - skip) * sizeof(*pc));

@@ -310,9 +310,7 @@ fill_host(const struct sn_options *o)
 	memcpy(h->stamp, SN_HOST_STAMP, sizeof(SN_HOST_STAMP));
 	h->segment = &sn_control_state()->segment;
 	h->options = *o;
-	h->arm = sn_call_arm;
-	h->set_sampling = sn_call_set_sampling;
-	h->recheck = sn_signals_recheck;
+	sn_calls_fill(h);
 	h->end = at_exit;
 	h->collector[0] = '\0';
 	h->kept = NULL;
@@ -347,7 +345,7 @@ start(const struct sn_options *o)
 	if (err == 0)
 		err = start_thread();
 	if (err < 0) {
-		sn_call_set_sampling(false);
+		inside.host.set_sampling(false);
 		return err;
 	}
 	if (!inside.hooked) {
@@ -480,7 +478,7 @@ sn_control_resume(bool paused)
 		return;
 	err = inside.ending ? 0 : inside.host.error < 0 ? inside.host.error : start_thread();
 	if (err < 0) {
-		sn_call_set_sampling(false);
+		inside.host.set_sampling(false);
 		sn_log(SN_LOG_FILE, "process %d is not profiled any more: %s", (int)inside.pid, strerror(-err));
 	}
 	leave();
@@ -545,7 +543,7 @@ restart(const struct sn_options *o)
 	inside.host.kept = NULL;
 	err = start_thread();
 	if (err == 0 && !so.idle)
-		sn_call_set_sampling(true);
+		inside.host.set_sampling(true);
 	if (err == 0)
 		sn_ends_begin(&kept, true);
 	return err;
@@ -584,7 +582,7 @@ sn_control_join(void)
 		return 0;
 	if (!enter())
 		return -EBUSY;
-	sn_call_set_sampling(false);
+	inside.host.set_sampling(false);
 	joined = !sn_inside_runs() || stop_and_join(SN_HOST_END, 5 * PATIENCE_NS);
 	leave();
 	return joined ? inside.host.error : -ETIMEDOUT;

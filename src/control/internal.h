@@ -123,8 +123,9 @@ void sn_memory_release(struct sn_segment *s);
 void sn_ids_note(void);
 
 /* calls.c */
-int sn_call_arm(int32_t tid);
-void sn_call_set_sampling(bool on);
+
+/* What the collector inside may call back, but for the end. */
+void sn_calls_fill(struct sn_host *host);
 
 /* ends.c */
 

@@ -124,7 +124,7 @@ map_chunk(struct sn_segment *s, uint32_t n)
 static int
 make(const struct sn_options *o, uint32_t nslots, struct sn_segment *s)
 {
-	uint32_t ring_bytes = o->unwind == SN_UNWIND_FP ? SN_RING_FRAMES : SN_RING_INSIDE;
+	uint32_t ring_bytes = o->unwind == SN_UNWIND_LIBUNWIND ? SN_RING_INSIDE : SN_RING_FRAMES;
 	uint64_t rings = sn_segment_size(nslots, ring_bytes) - (uint64_t)nslots * ring_bytes;
 	struct sn_segment_options so;
 	void *base = map(rings);

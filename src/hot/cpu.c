@@ -4,7 +4,6 @@
  * become samples.
  *
  * Runs in:  the handler, on the thread that burns the CPU; thread exit.
- * Memory:   the record is built in the ring, nothing on the stack.
  * When full: the sample is counted as lost with its weight, and shown as [lost].
  */
 #include <stddef.h>
@@ -21,69 +20,6 @@
 /* So many handlers in a row that took half a period are no accident. */
 #define SLOW_ROUNDS_MAX 64
 
-static void
-fill(struct sn_rec *r, const struct sn_live_state *live, const struct sn_slot *sl, uint16_t kind, uint32_t flags,
-	uint32_t weight, uint64_t now)
-{
-	r->kind = kind;
-	r->nframes = 0;
-	r->flags = flags | (sl->is_main ? SN_REC_IS_MAIN : 0);
-	r->tid = sl->tid;
-	r->weight = weight;
-	r->time_ns = now;
-	r->start_fn = sl->start_fn;
-	r->generation = SN_LOAD_ACQUIRE(&live->segment.shared->modules_generation);
-	r->stack_bytes = 0;
-	if (SN_LOAD_RELAXED(&live->segment.shared->sampled_generation) != r->generation)
-		SN_STORE_RELAXED(&live->segment.shared->sampled_generation, r->generation);
-}
-
-static bool
-push_copy(const struct sn_live_state *live, uint32_t slot, uint32_t weight, uint64_t now, const ucontext_t *uc)
-{
-	const struct sn_slot *sl = &live->segment.slots[slot];
-	uint32_t flags = 0, bytes;
-	struct sn_regs *regs;
-	struct sn_rec *r;
-	uint64_t word, sp;
-
-#if defined(__x86_64__)
-	sp = (uint64_t)uc->uc_mcontext.gregs[REG_RSP];
-#else
-	sp = uc->uc_mcontext.sp;
-#endif
-	bytes = sn_stack_extent(sl, sp, uc, &flags);
-	r = sn_ring_reserve(&live->segment, slot, (uint32_t)(sizeof(*r) + sizeof(*regs)) + bytes, &word);
-	if (r == NULL)
-		return false;
-	fill(r, live, sl, SN_REC_STACK, flags, weight, now);
-	regs = (struct sn_regs *)(r + 1);
-	sn_regs_from_ucontext(regs, uc);
-	r->stack_bytes = bytes;
-	__builtin_memcpy(regs + 1, (const void *)(uintptr_t)sp, bytes);
-	sn_ring_publish(r, word);
-	return true;
-}
-
-static bool
-push_frames(const struct sn_live_state *live, uint32_t slot, uint32_t weight, uint64_t now, const ucontext_t *uc)
-{
-	const struct sn_slot *sl = &live->segment.slots[slot];
-	uint32_t flags = 0;
-	/* Walk twice: the record must have its size before it is reserved, and the stack stands still. */
-	uint32_t n = sn_unwind_fp(sl, uc, NULL, live->options.depth, &flags);
-	struct sn_rec *r;
-	uint64_t word;
-
-	r = sn_ring_reserve(&live->segment, slot, (uint32_t)(sizeof(*r) + n * sizeof(uint64_t)), &word);
-	if (r == NULL)
-		return false;
-	fill(r, live, sl, SN_REC_FRAMES, flags, weight, now);
-	r->nframes = (uint16_t)sn_unwind_fp(sl, uc, (uint64_t *)(r + 1), n, &flags);
-	sn_ring_publish(r, word);
-	return true;
-}
-
 /* Not: a late signal, of a thread that is gone or is not sampled now. */
 static bool
 may_tick(uint32_t state)
@@ -98,7 +34,6 @@ take(const struct sn_live_state *live, uint32_t slot, uint64_t credit, const uco
 	struct sn_slot *sl = &live->segment.slots[slot];
 	uint64_t weight, acc, began;
 	uint64_t took;
-	bool pushed;
 
 	SN_BUMP(&sl->signals, 1);
 	SN_BUMP(&sl->credited_ns, credit);
@@ -113,9 +48,7 @@ take(const struct sn_live_state *live, uint32_t slot, uint64_t credit, const uco
 	}
 
 	began = sn_clock_mono_ns();
-	pushed = live->options.copy_stack ? push_copy(live, slot, (uint32_t)weight, began, uc)
-					  : push_frames(live, slot, (uint32_t)weight, began, uc);
-	if (pushed) {
+	if (sn_push_sample(live, slot, (uint32_t)weight, began, uc)) {
 		SN_BUMP(&sl->pushed_weight, weight);
 	} else {
 		SN_BUMP(&sl->lost_records, 1);

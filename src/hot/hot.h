@@ -16,6 +16,7 @@
 #include <ucontext.h>
 
 #include "hot/live.h"
+#include "hot/walk.h"
 #include "segment/layout.h"
 
 #if defined(__clang__)
@@ -33,6 +34,8 @@
  */
 void *sn_ring_reserve(const struct sn_segment *s, uint32_t slot, uint32_t size, uint64_t *word) SN_HOT;
 void sn_ring_publish(void *record, uint64_t word) SN_HOT;
+/* It needs only the first size bytes (a multiple of 8); 0: it is not to be, and must not be published. */
+void sn_ring_trim(const struct sn_segment *s, uint32_t slot, void *record, uint64_t *word, uint32_t size) SN_HOT;
 
 /* slot.c: the slots are a lock-free stack; any thread, also in a handler. */
 
@@ -120,7 +123,20 @@ bool sn_filter_is_set(void);
 /* In the child of a fork: threads that were asking are not here. */
 void sn_filter_forked(void);
 
-/* unwind_copy.c, unwind_fp.c */
+/* push.c */
+
+/* A record of the stack at uc into the ring of the slot, whose thread this is.  False: no room. */
+bool sn_push_sample(const struct sn_live_state *live, uint32_t slot, uint32_t weight, uint64_t now,
+	const ucontext_t *uc) SN_HOT;
+
+/*
+ * Walk the thread in the slot, by tables or by frame pointers as the options say, into `frames`: at most max.  How many;
+ * 0: no table is there yet, and w->end is SN_WALK_UNKNOWN.
+ */
+uint32_t sn_walk_thread(const struct sn_live_state *live, struct sn_slot *sl, struct sn_walk *w, const ucontext_t *uc,
+	uint64_t *frames, uint32_t max) SN_HOT;
+
+/* unwind_copy.c */
 
 /* The interrupted registers, in the order of struct sn_regs. */
 void sn_regs_from_ucontext(struct sn_regs *regs, const ucontext_t *uc) SN_HOT;
@@ -129,9 +145,6 @@ void sn_regs_from_ucontext(struct sn_regs *regs, const ucontext_t *uc) SN_HOT;
  * SN_REC_TRUNCATED in *flags when there is or may be more, SN_REC_NO_STACK when there is none.
  */
 uint32_t sn_stack_extent(const struct sn_slot *slot, uint64_t sp, const ucontext_t *uc, uint32_t *flags) SN_HOT;
-/* Follow frame pointers; frames may be NULL to count only.  At least 1, at most max. */
-uint32_t sn_unwind_fp(const struct sn_slot *slot, const ucontext_t *uc, uint64_t *frames, uint32_t max,
-	uint32_t *flags) SN_HOT;
 
 /* handler.c */
 

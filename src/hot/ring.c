@@ -43,6 +43,24 @@ sn_ring_reserve(const struct sn_segment *s, uint32_t slot, uint32_t size, uint64
 }
 
 void
+sn_ring_trim(const struct sn_segment *s, uint32_t slot, void *record, uint64_t *word, uint32_t size)
+{
+	struct sn_slot *sl = &s->slots[slot];
+	uint64_t old = *word & SN_REC_SIZE_MASK, end = SN_LOAD_RELAXED(&sl->resv), pos = end - old;
+
+	if (size == old)
+		return;
+	/* Ours is the newest reservation, unless somebody who interrupted us has taken more behind it. */
+	if (sn_rec_word(pos, old) == *word && SN_CAS_RELAXED(&sl->resv, &end, pos + size)) {
+		*word = sn_rec_word(pos, size);
+		return;
+	}
+	pos = ((*word >> SN_REC_POS_SHIFT) & SN_REC_POS_MASK) * 8;
+	SN_STORE_RELEASE((uint64_t *)(void *)((uint8_t *)record + size), sn_rec_word(pos + size, old - size) | SN_REC_PAD);
+	*word = sn_rec_word(pos, size);
+}
+
+void
 sn_ring_publish(void *record, uint64_t word)
 {
 	SN_STORE_RELEASE((uint64_t *)record, word);	/* pairs with the acquire in ring_read.c */

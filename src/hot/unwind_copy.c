@@ -6,11 +6,10 @@
  * Order of trust (reference unwinding.md §5): the alternate signal stack; the bounds of
  * the thread's own; else (coroutines, threads that bypassed us) each page is probed.
  */
-#include <errno.h>
 #include <stddef.h>
 
-#include "base/syscall.h"
 #include "hot/hot.h"
+#include "hot/stack.h"
 
 void
 sn_regs_from_ucontext(struct sn_regs *regs, const ucontext_t *uc)
@@ -31,25 +30,17 @@ sn_regs_from_ucontext(struct sn_regs *regs, const ucontext_t *uc)
 #endif
 }
 
-/*
- * Can this page be read?  sigprocmask with a `how` that does not exist answers EFAULT when its
- * set cannot be read and EINVAL when it can, and changes nothing.
- */
-static bool
-page_is_readable(uint64_t page)
-{
-	return sn_syscall4(SYS_rt_sigprocmask, -1, page, 0, 8) == -EINVAL;
-}
-
+/* From sp up to the first page that cannot be read; at most to `end`. */
 static uint64_t
-probed_limit(uint64_t sp)
+probed_limit(uint64_t sp, uint64_t end)
 {
 	uint64_t page = sp & ~(uint64_t)(SN_PAGE - 1);
-	uint64_t end = sp + SN_COPY_MAX;
 
+	if (end - sp > SN_COPY_MAX)
+		end = sp + SN_COPY_MAX;
 	if (end < sp)
 		return sp;
-	while (page < end && page_is_readable(page))
+	while (page < end && sn_page_is_readable(page))
 		page += SN_PAGE;
 	return page > end ? end : page;
 }
@@ -62,11 +53,11 @@ sn_stack_extent(const struct sn_slot *slot, uint64_t sp, const ucontext_t *uc, u
 
 	/* First the alternate stack: it may have been carved out of the thread's own. */
 	if (uc->uc_stack.ss_size > 0 && sp >= alt && sp - alt < uc->uc_stack.ss_size)
-		limit = alt + uc->uc_stack.ss_size;
+		limit = probed_limit(sp, alt + uc->uc_stack.ss_size);
 	else if (sp >= slot->stack_lo && sp < slot->stack_hi)
 		limit = slot->stack_hi;
 	else
-		limit = probed_limit(sp);
+		limit = probed_limit(sp, UINT64_MAX);
 
 	if (limit <= sp) {
 		*flags |= SN_REC_NO_STACK;

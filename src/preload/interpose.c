@@ -17,6 +17,7 @@
 #include "base/atomic.h"
 #include "base/syscall.h"
 #include "control/control.h"
+#include "hot/find_object.h"
 #include "preload/preload.h"
 
 #define SN_EXPORT __attribute__((visibility("default")))
@@ -49,6 +50,7 @@ sn_preload_resolve(void)
 {
 	for (int i = 0; i < REAL_COUNT; i++)
 		(void)real((enum real)i);
+	sn_find_object = (sn_find_object_fn *)dlsym(RTLD_DEFAULT, "_dl_find_object");	/* glibc 2.35 */
 	sn_preload_resolve_alone();
 	sn_preload_resolve_sealed();
 	sn_preload_resolve_ends();
@@ -85,11 +87,10 @@ SN_EXPORT int
 dlclose(void *handle)
 {
 	int (*close_it)(void *) = (int (*)(void *))real(REAL_DLCLOSE);
-	int err;
+	void *token = sn_control_modules_leave();
+	int err = close_it != NULL ? close_it(handle) : -1;
 
-	sn_control_modules_leave();
-	err = close_it != NULL ? close_it(handle) : -1;
-	sn_control_modules_changed();
+	sn_control_modules_left(token);
 	return err;
 }
 

@@ -16,7 +16,7 @@
 #include "segment/layout.h"
 
 /* Equal in libsonde.so and its module, or the module is not used. */
-#define SN_HOST_STAMP	"0.1.0+10"
+#define SN_HOST_STAMP	"0.1.0+11"
 
 /* What the program wants of the collector's thread; written by application threads (release). */
 enum sn_host_stop {
@@ -44,6 +44,7 @@ struct sn_host {
 	int (*arm)(int32_t tid);		/* begin to sample a thread of this process that has no slot */
 	void (*set_sampling)(bool on);		/* arm, or disarm, all threads that have a slot */
 	void (*recheck)(void);			/* is the program's handler in the place of ours? */
+	void (*set_tables)(const uint8_t *base, uint32_t bytes);	/* the store of unwind tables; NULL: no more */
 	void (*end)(void);			/* application threads, at exit: tell the collector, wait */
 
 	uint32_t stop;				/* enum sn_host_stop */

@@ -14,7 +14,7 @@
 #define ROUND_PAGE(n) (((uint64_t)(n) + SN_PAGE - 1) & ~(uint64_t)(SN_PAGE - 1))
 
 struct offsets {
-	uint64_t shared, wish, kin, slots, maps, rings, end;
+	uint64_t shared, wish, kin, slots, maps, texts, rings, end;
 };
 
 static struct offsets
@@ -27,7 +27,8 @@ offsets_of(uint32_t nslots, uint32_t ring_bytes)
 	o.kin = o.wish + ROUND_PAGE(sizeof(struct sn_segment_wishes));
 	o.slots = o.kin + ROUND_PAGE(sizeof(struct sn_segment_kin));
 	o.maps = o.slots + ROUND_PAGE((uint64_t)nslots * sizeof(struct sn_slot));
-	o.rings = o.maps + 2ull * SN_MAPS_BYTES + (uint64_t)SN_LEAVES * SN_LEAVE_BYTES;
+	o.texts = o.maps + 2ull * SN_MAPS_BYTES + (uint64_t)SN_LEAVES * SN_LEAVE_BYTES;
+	o.rings = o.texts + ROUND_PAGE(SN_TEXT_MAPS * sizeof(struct sn_text_map));
 	o.end = o.rings + (uint64_t)nslots * ring_bytes;
 	return o;
 }
@@ -54,6 +55,21 @@ choose_drive(const struct sn_options *o)
 	}
 }
 
+static uint32_t
+way_of(enum sn_unwind unwind)
+{
+	switch (unwind) {
+	case SN_UNWIND_TABLE:
+		return SN_WAY_TABLE_ONLY;
+	case SN_UNWIND_FP:
+		return SN_WAY_FP;
+	case SN_UNWIND_LIBUNWIND:
+		return SN_WAY_COPY;
+	default:
+		return SN_WAY_TABLE;
+	}
+}
+
 void
 sn_segment_options_from(struct sn_segment_options *so, const struct sn_options *o)
 {
@@ -63,7 +79,7 @@ sn_segment_options_from(struct sn_segment_options *so, const struct sn_options *
 		.hz = (uint32_t)o->hz,
 		.signal = (uint32_t)o->signal,
 		.depth = (uint32_t)o->depth,
-		.copy_stack = o->unwind != SN_UNWIND_FP,
+		.way = way_of((enum sn_unwind)o->unwind),
 		.idle = o->mode == SN_MODE_IDLE || o->kinds == 0,
 		.drive = choose_drive(o),
 		.drive_is_auto = o->engine == SN_ENGINE_AUTO,
@@ -132,6 +148,7 @@ sn_segment_open(struct sn_segment *s, void *base, uint64_t bytes)
 		.kin = (void *)((uint8_t *)base + o.kin),
 		.slots = (void *)((uint8_t *)base + o.slots),
 		.maps = (uint8_t *)base + o.maps,
+		.texts = (void *)((uint8_t *)base + o.texts),
 		.rings_off = o.rings,
 		.nslots = h.nslots,
 		.ring_bytes = h.ring_bytes,

@@ -6,12 +6,13 @@
  *           touched.  The program maps what comes before the rings, then rings in chunks, as its
  *           threads need them: address space may be limited there, or locked into memory.
  * Memory:   header - written by the collector before the hand-over, then read-only;
+ *           texts - written by the collector, see segment/table.h;
  *           shared, slots, rings, maps - written by the program's threads;
  *           wish and each ring's head - written by the collector.
  * Trust:    the program may be hostile or torn.  The collector works from its own copy of
  *           sizes and offsets (struct sn_segment) and checks every index that it reads.
  *
- *	| header | shared | wishes | kin | slots[nslots] | maps start | maps exit | leaves | rings[nslots] |
+ *	| header | shared | wishes | kin | slots[nslots] | maps start | maps exit | leaves | texts | rings[nslots] |
  */
 #ifndef SN_SEGMENT_LAYOUT_H
 #define SN_SEGMENT_LAYOUT_H
@@ -21,9 +22,10 @@
 #include <stdint.h>
 
 #include "base/options.h"
+#include "segment/table.h"
 
 #define SN_SEGMENT_MAGIC	0x31656e646e6f7373ull	/* "ssndnde1": any one number will do */
-#define SN_SEGMENT_VERSION	4u
+#define SN_SEGMENT_VERSION	5u
 #define SN_PAGE			4096u
 
 #define SN_SLOTS_DEFAULT	1024u
@@ -31,7 +33,7 @@
 #define SN_CHUNK_SLOTS		16u		/* rings are mapped by the program so many at a time */
 #define SN_RING_COPY		(2u << 20)	/* bytes of a ring whose records carry stack copies */
 #define SN_RING_INSIDE	(512u << 10)	/* … in the program's own memory: pages that were touched stay */
-#define SN_RING_FRAMES	(256u << 10)	/* … whose records carry frames */
+#define SN_RING_FRAMES	(256u << 10)	/* … whose records carry frames, and seldom a copy */
 #define SN_MAPS_BYTES		(512u << 10)	/* room for one text of /proc/PID/maps */
 #define SN_LEAVES		8u		/* texts of before a dlclose that are kept */
 #define SN_LEAVE_BYTES		(128u << 10)	/* room for one of them; a longer one is not kept */
@@ -63,6 +65,14 @@ enum sn_drive_why {
 #define SN_PERF_AFTER_NS	20000000u
 #define SN_PERF_SWITCH_NS	500000u
 
+/* How stacks are walked. */
+enum sn_way {
+	SN_WAY_FP,			/* by frame pointers */
+	SN_WAY_COPY,			/* records carry registers and stack: the collector unwinds them */
+	SN_WAY_TABLE,			/* by tables; what they cannot tell is copied */
+	SN_WAY_TABLE_ONLY,		/* … is cut there */
+};
+
 /* What sampling the program was asked for; the collector writes it before the hand-over. */
 struct sn_segment_options {
 	uint64_t period_ns;		/* 1e9 / hz */
@@ -70,7 +80,7 @@ struct sn_segment_options {
 	uint32_t hz;
 	uint32_t signal;
 	uint32_t depth;
-	uint32_t copy_stack;		/* 1: records carry registers and stack; 0: frame pointers */
+	uint32_t way;			/* enum sn_way */
 	uint32_t idle;			/* 1: arm nothing until the word `sampling` says so */
 	uint32_t watch;			/* 1: a thread that is not sampled keeps a slow timer, to see that word */
 	uint32_t drive;			/* enum sn_drive */
@@ -124,6 +134,10 @@ struct sn_segment_shared {
 	uint32_t perf_begun;		/* threads that had an event */
 	uint32_t dumps_asked;		/* signals of SONDE_DUMP_SIGNAL that the process got */
 	uint32_t sampled_generation;	/* of the newest sample */
+	uint32_t closed_generation;	/* that began with the newest dlclose's end */
+	uint32_t closing;		/* so many threads are in dlclose */
+	uint32_t text_map;		/* index + 1 of the map of texts in force; 0: none (release; the collector's) */
+	uint32_t text_epoch;		/* of that map, counts up (release; the collector's) */
 	uint32_t next_leave;
 	struct sn_segment_leave leaves[SN_LEAVES];
 };
@@ -203,7 +217,9 @@ struct sn_slot {
 	/* from here on a cache line that the handler reads, but where there is a filter */
 	uint64_t head;			/* consumed up to; the collector's */
 	uint64_t filtered_weight;	/* since the segment began: samples that the program's filter refused */
-	uint64_t pad1[6];
+	uint32_t reading;		/* text_epoch + 1 from when the owner reads a map of texts; 0: it does not */
+	uint32_t pad0;
+	uint64_t pad1[5];
 };
 _Static_assert(sizeof(struct sn_slot) == 192, "slot layout is part of SN_SEGMENT_VERSION");
 
@@ -230,6 +246,8 @@ enum sn_rec_flag {
 	SN_REC_NO_STACK = 2,		/* the stack pointer lay in unreadable memory */
 	SN_REC_IS_MAIN = 4,		/* the process's first thread */
 	SN_REC_NO_TIMER = 8,		/* of an exit: the kernel refused the thread's timer */
+	SN_REC_FAILED = 16,		/* the walk ended where it could not go on */
+	SN_REC_GUESSED = 32,		/* a frame was found without CFI */
 };
 
 struct sn_rec {
@@ -246,7 +264,7 @@ struct sn_rec {
 };
 _Static_assert(sizeof(struct sn_rec) == 48, "record layout is part of SN_SEGMENT_VERSION");
 
-/* SN_REC_FRAMES goes on with uint64_t frames[nframes]: PC of the leaf, then return addresses. */
+/* SN_REC_FRAMES goes on with uint64_t frames[nframes], leaf first, as hot/walk.h gives them. */
 
 /* SN_REC_STACK goes on with struct sn_regs and stack_bytes of stack. */
 #if defined(__x86_64__)
@@ -285,6 +303,9 @@ struct sn_segment {
 	struct sn_segment_kin *kin;	/* NULL: children do not inherit it here */
 	struct sn_slot *slots;
 	uint8_t *maps;
+	struct sn_text_map *texts;	/* SN_TEXT_MAPS of them */
+	const uint8_t *tables;		/* the store as mapped here; NULL: not */
+	uint32_t tables_bytes;		/* … so far */
 	uint8_t *ring_chunk[SN_SLOTS_MAX / SN_CHUNK_SLOTS];	/* NULL: not mapped here */
 	uint64_t rings_off;
 	uint32_t nslots;

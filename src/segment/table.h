@@ -56,7 +56,7 @@ struct sn_rule {
 };
 _Static_assert(sizeof(struct sn_rule) == 16, "rules are part of SN_SEGMENT_VERSION");
 
-struct sn_row {
+struct sn_table_row {
 	uint16_t at;			/* in its bucket */
 	uint16_t rule;
 };
@@ -64,7 +64,7 @@ struct sn_row {
 #define SN_TABLE_SHIFT_MIN	8u
 #define SN_TABLE_SHIFT_MAX	12u
 #define SN_TABLE_ALIGN		64u		/* of each table in the store */
-#define SN_TABLES_WINDOW	(64u << 20)	/* of the store, as far as programs map it */
+#define SN_TABLES_WINDOW	(32u << 20)	/* of the store, as far as programs map it */
 
 enum sn_text_kind {
 	SN_TEXT_UNKNOWN,		/* no table (yet): the copied way */
@@ -81,12 +81,13 @@ struct sn_text {
 	uint8_t shift;
 	uint8_t kind;			/* enum sn_text_kind */
 	uint8_t stays;			/* 1: it was there from the start and cannot be unloaded */
-	uint8_t pad1;
-	uint32_t pad2[3];
+	uint8_t readable;		/* 1: its instructions may be looked at */
+	uint32_t pad;
+	uint64_t hdr;			/* address of .eh_frame_hdr, 0: none; by it _dl_find_object knows the module */
 };
 _Static_assert(sizeof(struct sn_text) == 64, "texts are part of SN_SEGMENT_VERSION");
 
-#define SN_TEXTS_MAX	2048u		/* mappings beyond are as if unknown */
+#define SN_TEXTS_MAX	1024u		/* mappings beyond are as if unknown */
 #define SN_TEXT_MAPS	4u		/* versions: one in force, others that a handler may still be reading */
 
 /* All executable mappings of a process at one time, by start; they do not overlap. */

@@ -20,6 +20,7 @@
 #include "base/atomic.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "collect/tables.h"
 #include "service/inside.h"
 #include "service/internal.h"
 
@@ -116,8 +117,11 @@ rejoin(struct sn_service *s, struct kept *kept)
 		}
 		kept->guests = k->next;
 		free(k);
-		if (g->process->host != NULL)
-			sn_guest_open_socket(g);
+		if (g->process->host == NULL)
+			continue;
+		(void)sn_tables_open(s->images, (size_t)s->options.memory / 4);
+		sn_process_offer_tables(g->process);	/* guests have mapped the store from before: theirs are copied */
+		sn_guest_open_socket(g);
 	}
 	return 0;
 }
@@ -210,6 +214,17 @@ end_own_program(struct sn_service *s)
 		sn_process_set_sampling(g->process, &s->options, false);
 }
 
+/* The descriptor of the store goes with this thread: it begins anew after a pause. */
+static void
+drop_tables(struct sn_service *s)
+{
+	struct sn_guest *own = sn_guest_find(s, getpid());
+
+	if (own != NULL)
+		(void)sn_process_unpublish(own->process);	/* held up: it stays mapped */
+	sn_tables_close(s->images);
+}
+
 static int
 run(struct sn_service *s, struct kept *kept)
 {
@@ -225,6 +240,7 @@ run(struct sn_service *s, struct kept *kept)
 		keep_guests(s, kept);
 	else
 		end_own_program(s);
+	drop_tables(s);
 	return err;
 }
 

@@ -23,6 +23,7 @@
 #include "base/cgroup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "collect/tables.h"
 #include "service/inside.h"
 #include "service/internal.h"
 
@@ -122,6 +123,7 @@ void
 sn_service_tick(struct sn_service *s)
 {
 	uint32_t fullest = 0, taken = 0;
+	bool hurry = false;
 	char why[SN_WHY_MAX];
 	uint64_t now;
 
@@ -131,6 +133,7 @@ sn_service_tick(struct sn_service *s)
 
 		if (n > taken)
 			taken = n;
+		hurry |= sn_process_publish(g->process);
 		sn_guest_cost_end(g, begun);
 	}
 	now = sn_clock_mono_ns();
@@ -150,7 +153,7 @@ sn_service_tick(struct sn_service *s)
 		(void)listen_tcp(s, why);
 	sn_flush_tick(s);
 	sn_workers_start(s);
-	if (taken >= RECORDS_A_TICK)
+	if (taken >= RECORDS_A_TICK || hurry)
 		set_tick(s, 1000);
 	else if (fullest >= QUARTER)
 		set_tick(s, s->tick_ns / 2 > TICK_MIN_NS ? s->tick_ns / 2 : TICK_MIN_NS);

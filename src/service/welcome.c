@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "collect/tables.h"
 #include "segment/handshake.h"
 #include "service/internal.h"
 
@@ -58,12 +59,14 @@ may_join(struct sn_service *s, const struct ucred *peer)
 	return peer->uid == geteuid() || (geteuid() == 0 && descends_from_us(s, peer->pid));
 }
 
-/* One message, with a descriptor if fd is one. */
+/* One message, with those of the two descriptors that are one; the second only beside the first. */
 static void
-send_words(int to, struct sn_welcome *w, int fd)
+send_words(int to, struct sn_welcome *w, int fd, int second)
 {
+	const int fds[2] = { fd, second };
+	size_t bytes = second >= 0 ? sizeof(fds) : sizeof(fd);
 	union {
-		char bytes[CMSG_SPACE(sizeof(int))];
+		char bytes[CMSG_SPACE(sizeof(fds))];
 		struct cmsghdr align;
 	} control = { 0 };
 	struct iovec iov = { w, sizeof(*w) };
@@ -74,12 +77,12 @@ send_words(int to, struct sn_welcome *w, int fd)
 		struct cmsghdr *c;
 
 		msg.msg_control = &control;
-		msg.msg_controllen = sizeof(control);
+		msg.msg_controllen = CMSG_SPACE(bytes);
 		c = CMSG_FIRSTHDR(&msg);
 		c->cmsg_level = SOL_SOCKET;
 		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(c), &fd, sizeof(int));
+		c->cmsg_len = CMSG_LEN(bytes);
+		memcpy(CMSG_DATA(c), fds, bytes);
 	}
 	if (sendmsg(to, &msg, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 		sn_log(SN_LOG_FILE, "a process left before it was answered: %s", strerror(errno));
@@ -94,7 +97,7 @@ send_welcome(int to, int status, const struct sn_process *p)
 		w.bytes = p->seg.bytes;
 		w.base_bytes = p->seg.rings_off;
 	}
-	send_words(to, &w, status == 0 ? p->memfd : -1);
+	send_words(to, &w, status == 0 ? p->memfd : -1, status == 0 ? sn_tables_fd(p->file_images) : -1);
 }
 
 /* A process of the tree asks; what it says of itself is believed only as far as it cannot harm others. */
@@ -150,7 +153,7 @@ answer_ask(struct connection *c, int status, uint64_t value, int fd)
 {
 	struct sn_welcome w = { .status = status, .bytes = value };
 
-	send_words(c->fd, &w, fd);
+	send_words(c->fd, &w, fd, -1);
 	c->service->asks--;
 	hang_up(c);
 }

@@ -263,7 +263,7 @@ static struct sn_host host;
 static void
 begin_inside(void)
 {
-	struct sn_segment_options so = { .period_ns = 10 * MS, .tick_ns = 4 * MS, .hz = 100, .copy_stack = 1 };
+	struct sn_segment_options so = { .period_ns = 10 * MS, .tick_ns = 4 * MS, .hz = 100, .way = SN_WAY_COPY };
 	uint64_t bytes = sn_segment_size(INSIDE_SLOTS, SN_RING_COPY);
 	void *base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 

@@ -23,7 +23,7 @@ static uint32_t slot;
 static void
 set_up(void)
 {
-	struct sn_segment_options o = { .period_ns = 10000000, .tick_ns = 4000000, .hz = 100, .copy_stack = 0 };
+	struct sn_segment_options o = { .period_ns = 10000000, .tick_ns = 4000000, .hz = 100, .way = SN_WAY_FP };
 
 	bytes = sn_segment_size(2, SN_RING_FRAMES);
 	base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -26,7 +26,7 @@ static struct sn_segment seg;
 static void
 set_up(void)
 {
-	struct sn_segment_options o = { .period_ns = 10000000, .tick_ns = 4000000, .hz = 100, .copy_stack = 1 };
+	struct sn_segment_options o = { .period_ns = 10000000, .tick_ns = 4000000, .hz = 100, .way = SN_WAY_COPY };
 
 	bytes = sn_segment_size(NSLOTS, SN_RING_FRAMES);
 	base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

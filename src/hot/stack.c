@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * stack.c - what of a stack can be read (see stack.h).
+ *
+ * Runs in:  the handler and hooks.
+ */
+#include <errno.h>
+
+#include "base/syscall.h"
+#include "hot/stack.h"
+
+#define PAGE_OF(addr) ((addr) & ~(uint64_t)(SN_PAGE - 1))
+
+/*
+ * sigprocmask with a `how` that does not exist answers EFAULT when its set cannot be read and EINVAL when it can, and
+ * changes nothing.
+ */
+bool
+sn_page_is_readable(uint64_t page)
+{
+	return sn_syscall4(SYS_rt_sigprocmask, -1, page, 0, 8) == -EINVAL;
+}
+
+static bool
+probe(struct sn_reader *r, uint64_t page)
+{
+	if (r->probes == 0)
+		return false;
+	r->probes--;
+	return sn_page_is_readable(page);
+}
+
+void
+sn_reader_begin(struct sn_reader *r, uint64_t own_lo, uint64_t own_hi)
+{
+	r->own_lo = own_lo;
+	r->own_hi = r->own_from = own_hi & ~7ull;
+	r->lo = r->hi = 0;
+	r->probes = SN_PROBES_MAX;
+}
+
+void
+sn_reader_enter(struct sn_reader *r, uint64_t sp)
+{
+	uint64_t from = sp > r->own_lo + SN_RED_ZONE ? sp - SN_RED_ZONE : r->own_lo;
+
+	r->lo = r->hi = 0;
+	if (!sn_reader_is_own(r, sp))
+		return;
+	if (from < r->own_from)
+		r->own_from = from;
+	r->lo = r->own_from;
+	r->hi = r->own_hi;
+}
+
+bool
+sn_reader_reach(struct sn_reader *r, uint64_t addr, uint64_t bytes)
+{
+	uint64_t end = addr + bytes;
+
+	if (end < addr || bytes > SN_PAGE)
+		return false;
+	if (addr >= r->own_from && end <= r->own_hi) {
+		r->lo = r->own_from;
+		r->hi = r->own_hi;
+		return true;
+	}
+	/* Not in the run of pages at hand, nor right behind it: begin there. */
+	if (addr < r->lo || addr > r->hi || r->lo == r->own_from) {
+		if (!probe(r, PAGE_OF(addr)))
+			return false;
+		r->lo = PAGE_OF(addr);
+		r->hi = r->lo + SN_PAGE;
+	}
+	while (r->hi < end) {
+		if (!probe(r, r->hi))
+			return false;
+		r->hi += SN_PAGE;
+	}
+	return true;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * stack.h - read words of a stack without ever faulting.
+ *
+ * Runs in:  the handler and hooks.
+ * Order of trust (reference unwinding.md §5): from its stack pointer up to the known end of its stack, memory is the
+ *           thread's.  Everything else - alternate stacks, coroutines, threads that bypassed us, pointers into nowhere -
+ *           is probed a page at a time, and only so many.
+ */
+#ifndef SN_HOT_STACK_H
+#define SN_HOT_STACK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "segment/layout.h"
+
+#define SN_RED_ZONE	128u	/* below SP a leaf may keep things, and the kernel leaves it alone */
+#define SN_PROBES_MAX	256u	/* pages in one walk: 94 ns each */
+
+struct sn_reader {
+	uint64_t lo, hi;		/* can be read */
+	uint64_t own_lo, own_hi;	/* the thread's own stack */
+	uint64_t own_from;		/* … from here on it can be read; own_hi: SP was not there */
+	uint32_t probes;		/* so many are left */
+};
+
+/* Can the page at this address be read?  One system call, which changes nothing. */
+bool sn_page_is_readable(uint64_t page);
+
+void sn_reader_begin(struct sn_reader *r, uint64_t own_lo, uint64_t own_hi);
+/* The stack goes on from this SP. */
+void sn_reader_enter(struct sn_reader *r, uint64_t sp);
+/* [addr, addr + bytes) can be read, bytes at most a page? */
+bool sn_reader_reach(struct sn_reader *r, uint64_t addr, uint64_t bytes);
+
+/* Is this address in the part of the thread's own stack that the walk may use? */
+static inline bool
+sn_reader_is_own(const struct sn_reader *r, uint64_t addr)
+{
+	return addr >= r->own_lo && addr < r->own_hi;
+}
+
+static inline bool
+sn_read(struct sn_reader *r, uint64_t addr, uint64_t *out)
+{
+	if ((addr & 7) != 0)
+		return false;
+	if (__builtin_expect(addr < r->lo || addr >= r->hi, 0) && !sn_reader_reach(r, addr, sizeof(*out)))
+		return false;
+	*out = *(const uint64_t *)(uintptr_t)addr;
+	return true;
+}
+
+#endif
