@@ -433,7 +433,8 @@ sn_walk_fp(struct sn_walk *w, const ucontext_t *uc, uint64_t *frames, uint32_t m
 	begin(w, &f, uc);
 	w->guessed = false;
 	for (;;) {
-		frames[n++] = n == 0 ? f.pc : f.pc - 1;
+		frames[n] = n == 0 ? f.pc : f.pc - 1;
+		n++;
 		step = step_by_fp(w, &f, false);
 		if (step != STEP_FRAME)
 			break;
