@@ -38,6 +38,7 @@ add_slots(const struct sn_process *p, struct sn_counters *c)
 	c->unsampled_processes += sn_process_kin_count(p);
 	c->unsampled_threads += SN_LOAD_RELAXED(&p->seg.shared->slots_refused) +
 	    SN_LOAD_RELAXED(&p->seg.shared->timers_refused);
+	c->frames_refused += SN_LOAD_RELAXED(&p->seg.frames->refused);
 }
 
 void

@@ -61,6 +61,7 @@ take_slot_counters(struct sn_process *p)
 	}
 	p->count.unsampled_threads += SN_LOAD_RELAXED(&p->seg.shared->slots_refused) +
 	    SN_LOAD_RELAXED(&p->seg.shared->timers_refused);
+	p->count.frames_refused += SN_LOAD_RELAXED(&p->seg.frames->refused);
 }
 
 static void

@@ -213,6 +213,7 @@ go_live(bool is_fork)
 	control.active = true;
 	sn_engine_begin(live);
 	SN_STORE_RELEASE(&sn_live_page->state, live);
+	sn_frames_begin();
 
 	slot = sn_slot_claim(&live->segment);
 	if (slot == SN_NO_SLOT)
@@ -254,6 +255,7 @@ after_fork_in_parent(void)
 static void
 after_fork_in_child(void)
 {
+	sn_frames_forked();
 	if (!sn_control_is_sealed())
 		sn_signals_forked();
 	sn_inside_after_fork(true);

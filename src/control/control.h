@@ -227,6 +227,17 @@ void sn_control_figures(void);
 /* The same, then the collector inside (if any) ends, and is waited for. */
 void sn_control_exit(void);
 
+/* frames.c: call frame information that the program registers. */
+
+/* It has registered a block; swallowed: there was nobody to tell but us. */
+void sn_control_frames_registered(const void *begin, bool swallowed);
+/* It takes it back.  Is the real function to be told? */
+bool sn_control_frames_leave(const void *begin);
+/* There is a new segment: what was registered before goes there.  Safe in the handler. */
+void sn_frames_begin(void);
+/* In the child of a fork. */
+void sn_frames_forked(void);
+
 /*
  * A dlclose is about to begin: what samples were taken of stays known.  The result is for sn_control_modules_left, when
  * it has ended.

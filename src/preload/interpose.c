@@ -58,6 +58,7 @@ sn_preload_resolve(void)
 	sn_preload_resolve_waits();
 	sn_preload_resolve_exec();
 	sn_preload_resolve_gmon();
+	sn_preload_resolve_frames();
 }
 
 SN_EXPORT int

@@ -17,6 +17,7 @@ void sn_preload_resolve_signals(void);
 void sn_preload_resolve_waits(void);
 void sn_preload_resolve_exec(void);
 void sn_preload_resolve_gmon(void);
+void sn_preload_resolve_frames(void);
 
 /* For syscall_ARCH.S, which must leave by a jump. */
 extern __attribute__((visibility("hidden"))) void *sn_real_syscall;

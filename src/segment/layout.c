@@ -14,7 +14,7 @@
 #define ROUND_PAGE(n) (((uint64_t)(n) + SN_PAGE - 1) & ~(uint64_t)(SN_PAGE - 1))
 
 struct offsets {
-	uint64_t shared, wish, kin, slots, maps, texts, rings, end;
+	uint64_t shared, wish, kin, slots, maps, texts, frames, rings, end;
 };
 
 static struct offsets
@@ -28,7 +28,8 @@ offsets_of(uint32_t nslots, uint32_t ring_bytes)
 	o.slots = o.kin + ROUND_PAGE(sizeof(struct sn_segment_kin));
 	o.maps = o.slots + ROUND_PAGE((uint64_t)nslots * sizeof(struct sn_slot));
 	o.texts = o.maps + 2ull * SN_MAPS_BYTES + (uint64_t)SN_LEAVES * SN_LEAVE_BYTES;
-	o.rings = o.texts + ROUND_PAGE(SN_TEXT_MAPS * sizeof(struct sn_text_map));
+	o.frames = o.texts + ROUND_PAGE(SN_TEXT_MAPS * sizeof(struct sn_text_map));
+	o.rings = o.frames + ROUND_PAGE(sizeof(struct sn_segment_frames));
 	o.end = o.rings + (uint64_t)nslots * ring_bytes;
 	return o;
 }
@@ -103,6 +104,7 @@ sn_segment_format(void *base, uint32_t nslots, uint32_t ring_bytes, uint32_t coo
 	h->kin_off = o.kin;
 	h->slots_off = o.slots;
 	h->maps_off = o.maps;
+	h->frames_off = o.frames;
 	h->rings_off = o.rings;
 	h->maps_bytes = SN_MAPS_BYTES;
 	h->cookie = cookie;
@@ -122,8 +124,8 @@ sizes_fit(const struct sn_segment_header *h, uint64_t mapped)
 		return false;
 	o = offsets_of(h->nslots, h->ring_bytes);
 	return h->total_bytes == o.end && mapped >= o.rings && h->shared_off == o.shared && h->wish_off == o.wish &&
-	    h->kin_off == o.kin && h->slots_off == o.slots && h->maps_off == o.maps && h->rings_off == o.rings &&
-	    h->maps_bytes == SN_MAPS_BYTES;
+	    h->kin_off == o.kin && h->slots_off == o.slots && h->maps_off == o.maps && h->frames_off == o.frames &&
+	    h->rings_off == o.rings && h->maps_bytes == SN_MAPS_BYTES;
 }
 
 int
@@ -149,6 +151,7 @@ sn_segment_open(struct sn_segment *s, void *base, uint64_t bytes)
 		.slots = (void *)((uint8_t *)base + o.slots),
 		.maps = (uint8_t *)base + o.maps,
 		.texts = (void *)((uint8_t *)base + o.texts),
+		.frames = (void *)((uint8_t *)base + o.frames),
 		.rings_off = o.rings,
 		.nslots = h.nslots,
 		.ring_bytes = h.ring_bytes,

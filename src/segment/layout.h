@@ -7,12 +7,12 @@
  *           threads need them: address space may be limited there, or locked into memory.
  * Memory:   header - written by the collector before the hand-over, then read-only;
  *           texts - written by the collector, see segment/table.h;
- *           shared, slots, rings, maps - written by the program's threads;
+ *           shared, slots, rings, maps, frames - written by the program's threads;
  *           wish and each ring's head - written by the collector.
  * Trust:    the program may be hostile or torn.  The collector works from its own copy of
  *           sizes and offsets (struct sn_segment) and checks every index that it reads.
  *
- *	| header | shared | wishes | kin | slots[nslots] | maps start | maps exit | leaves | texts | rings[nslots] |
+ *	| header | shared | wishes | kin | slots[nslots] | maps start | maps exit | leaves | texts | frames | rings[nslots] |
  */
 #ifndef SN_SEGMENT_LAYOUT_H
 #define SN_SEGMENT_LAYOUT_H
@@ -22,6 +22,7 @@
 #include <stdint.h>
 
 #include "base/options.h"
+#include "segment/frames.h"
 #include "segment/table.h"
 
 #define SN_SEGMENT_MAGIC	0x31656e646e6f7373ull	/* "ssndnde1": any one number will do */
@@ -94,7 +95,7 @@ struct sn_segment_header {
 	uint64_t total_bytes;
 	uint32_t nslots;
 	uint32_t ring_bytes;		/* a power of two */
-	uint64_t shared_off, wish_off, kin_off, slots_off, maps_off, rings_off;
+	uint64_t shared_off, wish_off, kin_off, slots_off, maps_off, frames_off, rings_off;
 	uint32_t maps_bytes;		/* of each of the two texts */
 	int32_t pid;			/* as the collector sees it */
 	uint64_t start_time;		/* field 22 of /proc/PID/stat: tells a reused pid */
@@ -306,6 +307,7 @@ struct sn_segment {
 	struct sn_text_map *texts;	/* SN_TEXT_MAPS of them */
 	const uint8_t *tables;		/* the store as mapped here; NULL: not */
 	uint32_t tables_bytes;		/* … so far */
+	struct sn_segment_frames *frames;
 	uint8_t *ring_chunk[SN_SLOTS_MAX / SN_CHUNK_SLOTS];	/* NULL: not mapped here */
 	uint64_t rings_off;
 	uint32_t nslots;
