@@ -43,11 +43,11 @@ wraps(uint64_t at, uint64_t len)
 }
 
 static bool
-is_our_elf(const Elf64_Ehdr *h)
+is_our_elf(const Elf64_Ehdr *h, uint16_t machine)
 {
 	return memcmp(h->e_ident, ELFMAG, SELFMAG) == 0 && h->e_ident[EI_CLASS] == ELFCLASS64 &&
 		h->e_ident[EI_DATA] == (BYTE_ORDER == LITTLE_ENDIAN ? ELFDATA2LSB : ELFDATA2MSB) &&
-		h->e_machine == OUR_MACHINE && (h->e_type == ET_EXEC || h->e_type == ET_DYN);
+		h->e_machine == machine && (h->e_type == ET_EXEC || h->e_type == ET_DYN);
 }
 
 static int
@@ -124,12 +124,9 @@ read_notes(struct sn_image *image, uint64_t offset, uint64_t bytes, uint64_t ali
 	free(note);
 }
 
-/*
- * The section headers, malloc'd, *n of them.  NULL when there are none that can be used: sections are a help
- * that a file need not have, so this is no error of the image.
- */
-static Elf64_Shdr *
-read_sections(const struct sn_image *image, uint32_t *n)
+/* Sections are a help that a file need not have, so that their want is no error of the image. */
+Elf64_Shdr *
+sn_image_sections(const struct sn_image *image, uint32_t *n)
 {
 	Elf64_Shdr first, *shdr;
 	Elf64_Ehdr h;
@@ -167,7 +164,7 @@ find_build_id(struct sn_image *image)
 	if (image->build_id_len > 0)
 		return;
 	/* Some linker scripts leave the note out of the program headers. */
-	shdr = read_sections(image, &n);
+	shdr = sn_image_sections(image, &n);
 	looked = 0;
 	for (uint32_t i = 0; i < n && image->build_id_len == 0 && looked < NOTES_MAX; i++) {
 		if (shdr[i].sh_type != SHT_NOTE)
@@ -185,6 +182,8 @@ sn_image_parse(struct sn_image *image)
 	struct stat st;
 	int err = 0;
 
+	if (image->machine == 0)
+		image->machine = OUR_MACHINE;
 	if (image->memory == NULL) {
 		if (image->fd < 0 || fstat(image->fd, &st) < 0)
 			err = image->fd < 0 ? -EBADF : -errno;
@@ -192,7 +191,7 @@ sn_image_parse(struct sn_image *image)
 			image->file_bytes = st.st_size < 0 ? 0 : (uint64_t)st.st_size;
 	}
 	if (err == 0)
-		err = sn_image_read(image, 0, &h, sizeof(h)) < 0 || !is_our_elf(&h) ? -ENOEXEC : 0;
+		err = sn_image_read(image, 0, &h, sizeof(h)) < 0 || !is_our_elf(&h, image->machine) ? -ENOEXEC : 0;
 	if (err == 0)
 		err = read_phdrs(image, &h);
 	image->err = err;
@@ -258,7 +257,7 @@ static int
 locate_frame(const struct sn_image *image, uint64_t vaddr, uint64_t *offset, uint64_t *bytes)
 {
 	uint32_t n;
-	Elf64_Shdr *shdr = read_sections(image, &n);
+	Elf64_Shdr *shdr = sn_image_sections(image, &n);
 	bool found = false;
 
 	for (uint32_t i = 0; i < n && !found; i++) {

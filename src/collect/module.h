@@ -54,6 +54,7 @@ struct sn_image {
 	char *opened;			/* the name that could be opened, to do so again; NULL if none */
 	int fd;				/* open for reading; -1: not to be had, the vdso, or over SN_IMAGE_FDS_MAX */
 	int err;			/* 0, or why headers could not be read (-errno, -ENOEXEC not ELF64) */
+	uint16_t machine;		/* 0: that of this program; tests may set another before it is parsed */
 	uint16_t type;			/* ET_EXEC, ET_DYN */
 	uint64_t file_bytes;
 	Elf64_Phdr *phdr;		/* phnum of them, checked against file_bytes */
@@ -146,6 +147,9 @@ int sn_image_open(const struct sn_image *image);
 
 /* Read len bytes at offset of the file.  0, or -EIO when the file is shorter, or -errno. */
 int sn_image_read(const struct sn_image *image, uint64_t offset, void *out, size_t len);
+
+/* The section headers, malloc'd, *n of them.  NULL when there are none that can be used. */
+Elf64_Shdr *sn_image_sections(const struct sn_image *image, uint32_t *n);
 
 /* Load .eh_frame_hdr and .eh_frame (at most 256 MiB each).  0 or -errno; remembered. */
 int sn_image_load_cfi(struct sn_images *all, struct sn_image *image);
