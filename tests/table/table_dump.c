@@ -53,7 +53,7 @@ static void
 print_rows(const struct sn_table *t)
 {
 	const uint32_t *index = (const uint32_t *)(const void *)(t->data + t->index);
-	const struct sn_row *row = (const struct sn_row *)(const void *)(t->data + t->rows);
+	const struct sn_table_row *row = (const struct sn_table_row *)(const void *)(t->data + t->rows);
 	uint64_t at;
 
 	for (uint32_t b = 0; b < t->nbuckets; b++) {
