@@ -219,7 +219,7 @@ sn_process_offer_tables(struct sn_process *p)
 	p->texts_state = SN_TEXTS_NONE;
 	p->tables_of = t;
 	p->burns = false;
-	if (p->host != NULL && t != NULL)
+	if (p->host != NULL && p->host->set_tables != NULL && t != NULL)
 		p->host->set_tables(t->base, t->window);
 }
 
@@ -426,7 +426,7 @@ sn_process_unpublish(struct sn_process *p)
 	}
 	if (read)
 		p->file_images->tables->may_be_read = true;
-	else
+	else if (p->host->set_tables != NULL)
 		p->host->set_tables(NULL, 0);
 	p->tables_of = NULL;
 	p->texts_state = SN_TEXTS_NONE;

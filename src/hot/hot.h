@@ -130,8 +130,8 @@ bool sn_push_sample(const struct sn_live_state *live, uint32_t slot, uint32_t we
 	const ucontext_t *uc) SN_HOT;
 
 /*
- * Walk the thread in the slot, by tables or by frame pointers as the options say, into `frames`: at most max.  How many;
- * 0: no table is there yet, and w->end is SN_WALK_UNKNOWN.
+ * Walk the thread in the slot, by tables or by frame pointers as the options say, into `frames`: at most max.  How
+ * many; 0: no table is there yet, and w->end is SN_WALK_UNKNOWN.
  */
 uint32_t sn_walk_thread(const struct sn_live_state *live, struct sn_slot *sl, struct sn_walk *w, const ucontext_t *uc,
 	uint64_t *frames, uint32_t max) SN_HOT;

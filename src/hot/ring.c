@@ -56,7 +56,8 @@ sn_ring_trim(const struct sn_segment *s, uint32_t slot, void *record, uint64_t *
 		return;
 	}
 	pos = ((*word >> SN_REC_POS_SHIFT) & SN_REC_POS_MASK) * 8;
-	SN_STORE_RELEASE((uint64_t *)(void *)((uint8_t *)record + size), sn_rec_word(pos + size, old - size) | SN_REC_PAD);
+	SN_STORE_RELEASE((uint64_t *)(void *)((uint8_t *)record + size),
+		sn_rec_word(pos + size, old - size) | SN_REC_PAD);
 	*word = sn_rec_word(pos, size);
 }
 

@@ -4,8 +4,8 @@
  *
  * Runs in:  the handler and hooks.
  * Order of trust (reference unwinding.md §5): from its stack pointer up to the known end of its stack, memory is the
- *           thread's.  Everything else - alternate stacks, coroutines, threads that bypassed us, pointers into nowhere -
- *           is probed a page at a time, and only so many.
+ *           thread's.  Everything else - alternate stacks, coroutines, threads that bypassed us, pointers into
+ *           nowhere - is probed a page at a time, and only so many.
  */
 #ifndef SN_HOT_STACK_H
 #define SN_HOT_STACK_H

@@ -272,7 +272,7 @@ find_cfa(struct frame *f, const struct sn_rule *q, uint64_t *cfa)
 		*cfa += q->aux;
 		return true;
 	case SN_CFA_REG:
-		/* Others keep the interrupted value unless a frame saved them: libgcc's rule as well.  These a frame may. */
+		/* Others keep the interrupted value, which is libgcc's rule as well.  These a frame below may have saved. */
 		if (!f->exact && IS_SAVED_BY_CALLEE(q->aux))
 			return false;
 		*cfa = uc_register(f->uc, q->aux) + off;
@@ -287,7 +287,8 @@ restore(struct frame *f, uint64_t *reg, uint8_t how, uint64_t cfa, uint64_t old_
 {
 	if (how == SN_SAVED_SAME)
 		return;
-	if (how > SN_SAVED_FP || !sn_read(&f->reader, (how == SN_SAVED_CFA ? cfa : old_fp) + (uint64_t)(int64_t)off, reg))
+	if (how > SN_SAVED_FP ||
+	    !sn_read(&f->reader, (how == SN_SAVED_CFA ? cfa : old_fp) + (uint64_t)(int64_t)off, reg))
 		*reg = 0;		/* the walk goes on as long as nothing needs it */
 }
 

@@ -12,7 +12,8 @@
  * Trust:    the program may be hostile or torn.  The collector works from its own copy of
  *           sizes and offsets (struct sn_segment) and checks every index that it reads.
  *
- *	| header | shared | wishes | kin | slots[nslots] | maps start | maps exit | leaves | texts | frames | rings[nslots] |
+ *	| header | shared | wishes | kin | slots[nslots] | maps start | maps exit | leaves | texts | frames |
+ *	| rings[nslots] |
  */
 #ifndef SN_SEGMENT_LAYOUT_H
 #define SN_SEGMENT_LAYOUT_H

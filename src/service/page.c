@@ -56,8 +56,8 @@ get_figures(struct sn_service *s, struct sn_guest *g, struct figures *f)
 		.collector_percent = 100 * (double)g->own_cpu_ns / cpu,
 		.lived_s = (double)(now - p->began_mono_ns) / 1e9,
 		.kept_s = (double)(now - p->history.from_ns) / 1e9,
-		.bytes = p->profile.held_bytes + p->history.held_bytes + s->images->held_bytes + sn_tables_held(s->images) + p->ring_touched +
-			http.bytes_held,
+		.bytes = p->profile.held_bytes + p->history.held_bytes + s->images->held_bytes +
+			sn_tables_held(s->images) + p->ring_touched + http.bytes_held,
 	};
 	for (const struct sn_guest *i = s->guests; i != NULL; i = i->next)
 		f->others += i != g;

@@ -120,7 +120,7 @@ rejoin(struct sn_service *s, struct kept *kept)
 		if (g->process->host == NULL)
 			continue;
 		(void)sn_tables_open(s->images, (size_t)s->options.memory / 4);
-		sn_process_offer_tables(g->process);	/* guests have mapped the store from before: theirs are copied */
+		sn_process_offer_tables(g->process);	/* guests have mapped the one before: theirs are copied */
 		sn_guest_open_socket(g);
 	}
 	return 0;

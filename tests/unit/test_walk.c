@@ -89,7 +89,8 @@ set_up(void)
 	store.rules[4] = (struct sn_rule){ .cfa = SN_CFA_BAD };
 	store.rules[5] = (struct sn_rule){ .cfa = SN_CFA_FP_DEREF, .cfa_off = -8, .aux = 8, .ra = SN_SAVED_CFA,
 		.ra_off = -8, .fp = SN_SAVED_FP, .fp_off = 0 };
-	store.rules[6] = (struct sn_rule){ .cfa = SN_CFA_REG, .aux = 2, .cfa_off = 8, .ra = SN_SAVED_CFA, .ra_off = -8 };
+	store.rules[6] = (struct sn_rule){ .cfa = SN_CFA_REG, .aux = 2, .cfa_off = 8, .ra = SN_SAVED_CFA,
+		.ra_off = -8 };
 	store.rules[7] = (struct sn_rule){ .cfa = SN_CFA_SIGNAL };
 	w = (struct sn_walk){ .map = map, .tables = (const uint8_t *)&store, .tables_bytes = sizeof(store),
 		.stack_lo = at_word(0), .stack_hi = at_word(WORDS) };
@@ -106,7 +107,7 @@ tear_down(void)
 
 START_TEST(frames_follow_their_rules_over_borders_of_buckets)
 {
-	/* 0x17f: rule 1 of the bucket before; caller 0x180 -> its call 0x17f is still rule 1; then 0x250 (rule 2), the end */
+	/* 0x17f: rule 1, of the bucket before; its caller's call, too; then 0x250 (rule 2), and the end */
 	set_regs(TEXT + 0x17f, at_word(0), at_word(20));
 	stack[1] = TEXT + 0x180;
 	stack[3] = TEXT + 0x251;
