@@ -384,7 +384,7 @@ walk(const ucontext_t *uc, uint64_t *pc, uint32_t max)
 {
 	const struct sn_live_state *live = sn_live();
 	struct sn_slot *slot = own_slot();
-	struct sn_walk w = { 0 };
+	struct sn_walk w = { .end = SN_WALK_UNKNOWN };
 	uint32_t n = 0;
 
 	if (live != NULL && slot != NULL)
