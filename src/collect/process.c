@@ -20,6 +20,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "collect/jit.h"
 #include "collect/process.h"
 #include "collect/tables.h"
 
@@ -69,6 +70,7 @@ drop_segment(struct sn_process *p)
 {
 	sn_unwinder_free(p->unwinder);
 	p->unwinder = NULL;
+	sn_jit_free(p);
 	if (p->has_segment && p->host == NULL)		/* inside it is the program's own */
 		(void)munmap(p->seg.base, p->seg.bytes);
 	if (p->memfd >= 0)

@@ -154,6 +154,7 @@ struct sn_process {
 	bool burns;			/* a tick of it has come */
 	enum sn_texts texts_state;	/* of its newest modules */
 	uint32_t texts_epoch, texts_retired[SN_TEXT_MAPS];	/* see tables.c; 0: never in force */
+	struct sn_jit *jit;		/* code that it registered; NULL: none */
 	const struct sn_tables *tables_of;	/* the store that it has mapped */
 	uint32_t dumps_done;		/* of seg.shared->dumps_asked */
 	bool is_dumping;

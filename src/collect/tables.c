@@ -21,6 +21,7 @@
 #include "base/atomic.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "collect/jit.h"
 #include "collect/process.h"
 #include "collect/table.h"
 #include "collect/tables.h"
@@ -123,17 +124,21 @@ sn_tables_held(const struct sn_images *all)
 }
 
 void
-sn_tables_drop(struct sn_images *all, struct sn_image *image)
+sn_tables_give_back(struct sn_images *all, uint32_t at, uint32_t bytes)
 {
-	struct extent *e;
+	struct extent *e = all->tables != NULL ? malloc(sizeof(*e)) : NULL;
 
-	if (image->table_state != 1 || all->tables == NULL)
-		return;
-	e = malloc(sizeof(*e));
 	if (e == NULL)
 		return;				/* its place is lost, no more */
-	*e = (struct extent){ image->table_at, image->table.bytes, all->tables->free };
+	*e = (struct extent){ at, bytes, all->tables->free };
 	all->tables->free = e;
+}
+
+void
+sn_tables_drop(struct sn_images *all, struct sn_image *image)
+{
+	if (image->table_state == 1)
+		sn_tables_give_back(all, image->table_at, image->table.bytes);
 }
 
 static int
@@ -181,16 +186,15 @@ take_place(struct sn_tables *t, uint32_t bytes, uint32_t *at)
 	return 0;
 }
 
-/* Into the store; the table's own copy goes. */
-static int
-keep_table(struct sn_tables *t, struct sn_image *image)
+int
+sn_tables_put(struct sn_images *all, struct sn_table *t, uint32_t *at)
 {
-	int err = take_place(t, image->table.bytes, &image->table_at);
+	int err = all->tables != NULL ? take_place(all->tables, t->bytes, at) : -ENOENT;
 
 	if (err == 0)
-		memcpy(t->base + image->table_at, image->table.data, image->table.bytes);
-	free(image->table.data);
-	image->table.data = NULL;
+		memcpy(all->tables->base + *at, t->data, t->bytes);
+	free(t->data);
+	t->data = NULL;
 	return err;
 }
 
@@ -203,7 +207,7 @@ compile(struct sn_images *all, struct sn_image *image)
 		return image->table_state;
 	err = sn_table_of_image(all, image, &image->table);
 	if (err == 0)
-		err = keep_table(all->tables, image);
+		err = sn_tables_put(all, &image->table, &image->table_at);
 	if (err < 0 && err != -ENODATA)
 		sn_log(SN_LOG_FILE, "%s: no unwind table: %s", image->path, strerror(-err));
 	image->table_state = err < 0 ? err : 1;
@@ -288,12 +292,25 @@ hdr_of(const struct sn_module *m)
 	return 0;
 }
 
+void
+sn_text_set_table(struct sn_text *x, const struct sn_table *t, uint32_t at, uint64_t bias)
+{
+	x->kind = SN_TEXT_TABLE;
+	x->base = t->vaddr + bias;
+	x->index = at + t->index;
+	x->rows = at + t->rows;
+	x->rules = at + t->rules;
+	x->nbuckets = t->nbuckets;
+	x->nrows = t->nrows;
+	x->nrules = t->nrules;
+	x->shift = (uint8_t)t->shift;
+}
+
 /* False: it waits for its table. */
 static bool
 fill_text(struct sn_process *p, const struct sn_module *m, bool may_compile, struct sn_text *x)
 {
 	struct sn_image *image = m->image;
-	const struct sn_table *t;
 	int state;
 
 	*x = (struct sn_text){ .start = m->start, .limit = m->limit, .stays = m->stays, .readable = m->readable,
@@ -306,26 +323,17 @@ fill_text(struct sn_process *p, const struct sn_module *m, bool may_compile, str
 		x->kind = SN_TEXT_FP;
 	if (state != 1)
 		return true;
-	t = &image->table;
-	x->kind = SN_TEXT_TABLE;
-	x->base = t->vaddr + m->bias;
-	x->index = image->table_at + t->index;
-	x->rows = image->table_at + t->rows;
-	x->rules = image->table_at + t->rules;
-	x->nbuckets = t->nbuckets;
-	x->nrows = t->nrows;
-	x->nrules = t->nrules;
-	x->shift = (uint8_t)t->shift;
+	sn_text_set_table(x, &image->table, image->table_at, m->bias);
 	x->hdr = hdr_of(m);
 	return true;
 }
 
-/* A version of the map that no handler can be reading, or -1. */
-static int
-free_version(const struct sn_process *p)
+/* The oldest epoch that a handler may have begun in. */
+static uint32_t
+oldest_read(const struct sn_process *p)
 {
 	const struct sn_segment *s = &p->seg;
-	uint32_t now = SN_LOAD_RELAXED(&s->shared->text_map), oldest = UINT32_MAX;
+	uint32_t oldest = UINT32_MAX;
 
 	SN_FENCE();
 	for (uint32_t i = 0; i < s->nslots && SN_LOAD_RELAXED(&s->slots[i].uses) != 0; i++) {
@@ -334,6 +342,15 @@ free_version(const struct sn_process *p)
 		if (reading != 0 && reading - 1 < oldest)
 			oldest = reading - 1;
 	}
+	return oldest;
+}
+
+/* A version of the map that no handler can be reading, or -1. */
+static int
+free_version(const struct sn_process *p, uint32_t oldest)
+{
+	uint32_t now = SN_LOAD_RELAXED(&p->seg.shared->text_map);
+
 	for (uint32_t i = 0; i < SN_TEXT_MAPS; i++)
 		if (i + 1 != now && p->texts_retired[i] <= oldest)
 			return (int)i;
@@ -358,21 +375,24 @@ static bool
 publish(struct sn_process *p)
 {
 	uint64_t began = sn_clock_mono_ns();
-	int version = free_version(p);
+	uint32_t oldest = oldest_read(p);
+	int version = free_version(p, oldest);
 	struct sn_text_map *map;
 	bool waits = false;
 	uint32_t n = 0;
 
+	sn_jit_expire(p, oldest);
 	if (version < 0)
 		return true;
 	map = &p->seg.texts[version];
 	for (uint32_t i = 0; i < p->modules->now_count && n < SN_TEXTS_MAX; i++) {
 		bool in_time = sn_clock_mono_ns() - began < COMPILE_NS;
 
-		waits |= !fill_text(p, p->modules->now[i], in_time, &map->text[n]);
-		map->start[n] = map->text[n].start;
-		n++;
+		waits |= !fill_text(p, p->modules->now[i], in_time, &map->text[n++]);
 	}
+	n = sn_jit_overlay(p, map->text, n);
+	for (uint32_t i = 0; i < n; i++)
+		map->start[i] = map->text[i].start;
 	map->count = n;
 	map->generation = p->generation;
 	put_in_force(p, (uint32_t)version + 1);
@@ -396,12 +416,14 @@ sn_process_publish(struct sn_process *p)
 	if ((way != SN_WAY_TABLE && way != SN_WAY_TABLE_ONLY) || p->file_images->tables == NULL ||
 	    p->tables_of != p->file_images->tables || p->ended || !has_burnt(p))
 		return false;
-	if (p->modules_left || p->generation != SN_LOAD_ACQUIRE(&p->seg.shared->modules_generation)) {
+	/* New code of a JIT compiler may lie in a new mapping. */
+	if (p->modules_left || p->generation != SN_LOAD_ACQUIRE(&p->seg.shared->modules_generation) ||
+	    sn_jit_is_behind(p)) {
 		if (sn_clock_mono_ns() - p->modules_read_ns < REFRESH_NS)
 			return false;
 		(void)sn_process_refresh_modules(p);
 	}
-	if (p->texts_state == SN_TEXTS_DONE || p->modules_left)
+	if (p->modules_left || (!sn_jit_follow(p) && p->texts_state == SN_TEXTS_DONE))
 		return false;
 	mark_stays(p);
 	return publish(p);

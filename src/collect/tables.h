@@ -28,6 +28,12 @@ int sn_tables_fd(const struct sn_images *all);
 size_t sn_tables_held(const struct sn_images *all);
 /* The image ends. */
 void sn_tables_drop(struct sn_images *all, struct sn_image *image);
+/* A table into the store; its own copy goes.  0 or -errno. */
+int sn_tables_put(struct sn_images *all, struct sn_table *t, uint32_t *at);
+/* A place in it that nobody reads any more. */
+void sn_tables_give_back(struct sn_images *all, uint32_t at, uint32_t bytes);
+/* The fields of a text that name its table, at this place of the store. */
+void sn_text_set_table(struct sn_text *x, const struct sn_table *t, uint32_t at, uint64_t bias);
 
 /* The process's segment was made, or adopted, just now: what it maps of the store. */
 void sn_process_offer_tables(struct sn_process *p);
