@@ -128,7 +128,8 @@ struct sn_cfi_cie {
 	uint8_t pointer_enc;		/* of the FDE's addresses */
 	bool sized;			/* augmentation 'z' */
 	bool signal;			/* augmentation 'S' */
-	bool tagged;			/* augmentation 'G': memory tags; nothing to us, but libunwind does not know it */
+	bool exact;			/* the augmentation's data is as long as its letters say */
+	bool tagged;			/* augmentation 'G': memory tags; libunwind does not know it */
 	struct sn_cfi_state initial;
 };
 
@@ -160,8 +161,9 @@ int sn_cfi_run_cie(const struct sn_cfi_block *b, struct sn_span program, struct 
 int sn_cfi_run_fde(const struct sn_cfi_block *b, struct sn_span program, const struct sn_cfi_cie *c, uint64_t start,
 	uint64_t limit, sn_cfi_row_fn *row, void *arg);
 
-/* What the handler is told of a state: the rule is SN_CFA_BAD when nothing shorter says it. */
-void sn_cfi_rule(const struct sn_cfi_block *b, const struct sn_cfi_cie *c, const struct sn_cfi_state *s, struct sn_rule *out);
+/* What the handler is told of a state: SN_CFA_BAD when no rule can say it. */
+void sn_cfi_rule(const struct sn_cfi_block *b, const struct sn_cfi_cie *c, const struct sn_cfi_state *s,
+	struct sn_rule *out);
 
 /* Code that has no CFI, but whose bytes were recognised. */
 #define SN_KNOWN_ROWS	4u
@@ -176,7 +178,7 @@ struct sn_known_code {
 };
 
 /* sn_table_compile of several blocks of one file (the first one counts where they contradict), and known code. */
-int sn_table_build(const struct sn_cfi_block *blocks, unsigned nblocks, const struct sn_known_code *known, unsigned nknown,
-	struct sn_table *out);
+int sn_table_build(const struct sn_cfi_block *blocks, unsigned nblocks, const struct sn_known_code *known,
+	unsigned nknown, struct sn_table *out);
 
 #endif

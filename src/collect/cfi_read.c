@@ -61,7 +61,7 @@ sn_pointer_size(uint8_t enc)
 		return 2;
 	case 0x03: case 0x0b:
 		return 4;
-	case 0x00: case 0x04: case 0x08: case 0x0c:
+	case 0x00: case 0x04: case 0x0c:
 		return 8;
 	default:
 		return 0;
@@ -205,6 +205,7 @@ read_augmentation(struct sn_span *s, const char *letters, struct sn_cfi_cie *c)
 		else if (*letters != 'B' && !read_letter(&data, *letters, c))	/* B: the key of signed addresses */
 			return false;
 	}
+	c->exact = data.left == 0;
 	return !data.bad;
 }
 
@@ -224,9 +225,9 @@ sn_cfi_read_cie(struct sn_span *s, const struct sn_cfi_arch *arch, struct sn_cfi
 		return -EBADMSG;
 	c->code_align = sn_take_uleb(s);
 	c->data_align = sn_take_sleb(s);
-	if ((c->version == 1 ? sn_take_u8(s) : sn_take_uleb(s)) != arch->ra || s->bad || !read_augmentation(s, letters, c))
+	if ((c->version == 1 ? sn_take_u8(s) : sn_take_uleb(s)) != arch->ra || s->bad)
 		return -EBADMSG;
-	return s->bad ? -EBADMSG : 0;
+	return read_augmentation(s, letters, c) && !s->bad ? 0 : -EBADMSG;
 }
 
 int

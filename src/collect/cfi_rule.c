@@ -166,7 +166,8 @@ is_trampoline(const struct sn_cfi_block *b, const struct sn_cfi_arch *arch, cons
 static bool
 moves_sp(const struct sn_cfi_reg *sp)
 {
-	return sp->how != SN_HOW_UNSPECIFIED && sp->how != SN_HOW_SAME && !(sp->how == SN_HOW_VAL_OFFSET && sp->value == 0);
+	return sp->how != SN_HOW_UNSPECIFIED && sp->how != SN_HOW_SAME &&
+		!(sp->how == SN_HOW_VAL_OFFSET && sp->value == 0);
 }
 
 void

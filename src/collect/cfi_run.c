@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * cfi_run.c - the machine of call frame instructions: a program in, stretches of code with their states out (see cfi.h).
+ * cfi_run.c - the machine of call frame instructions: a program in, stretches of code and their states out (cfi.h).
  *
  * Runs in:  collector.
  * Memory:   the stack alone.  Each byte of a program is read once, and an advance only goes forward: no loop outlasts
@@ -232,8 +232,8 @@ extended(struct machine *m, uint8_t op)
 		return remember(m);
 	case OP_RESTORE_STATE:
 		return restore_state(m);
-	case OP_DEF_CFA: case OP_DEF_CFA_REGISTER: case OP_DEF_CFA_OFFSET: case OP_DEF_CFA_EXPRESSION: case OP_DEF_CFA_SF:
-	case OP_DEF_CFA_OFFSET_SF:
+	case OP_DEF_CFA: case OP_DEF_CFA_REGISTER: case OP_DEF_CFA_OFFSET: case OP_DEF_CFA_EXPRESSION:
+	case OP_DEF_CFA_SF: case OP_DEF_CFA_OFFSET_SF:
 		def_cfa(m, op);
 		return 0;
 	case OP_GNU_ARGS_SIZE:

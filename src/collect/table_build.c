@@ -329,8 +329,8 @@ build(struct build *b, unsigned nblocks, unsigned nknown)
 }
 
 int
-sn_table_build(const struct sn_cfi_block *blocks, unsigned nblocks, const struct sn_known_code *known, unsigned nknown,
-	struct sn_table *out)
+sn_table_build(const struct sn_cfi_block *blocks, unsigned nblocks, const struct sn_known_code *known,
+	unsigned nknown, struct sn_table *out)
 {
 	struct build b = { .block = blocks, .known = known, .out = out };
 	int err = check_blocks(blocks, nblocks);

@@ -90,38 +90,49 @@ read_section(const struct sn_image *image, const Elf64_Shdr *s, struct bytes *ou
 	return err;
 }
 
-/* Without sections: .eh_frame_hdr says where .eh_frame begins, and zeros end it. */
-static int
-read_frame_by_hdr(const struct sn_image *image, struct bytes *out)
+/* Where .eh_frame begins, by .eh_frame_hdr. */
+static bool
+frame_by_hdr(const struct sn_image *image, uint64_t *vaddr)
 {
 	const Elf64_Phdr *p = NULL;
-	struct sn_cfi_block b = { 0 };
 	struct sn_span s;
 	uint8_t head[16];
-	uint64_t vaddr;
 
 	for (unsigned i = 0; i < image->phnum && p == NULL; i++) {
 		if (image->phdr[i].p_type == PT_GNU_EH_FRAME)
 			p = &image->phdr[i];
 	}
 	if (p == NULL || sn_image_read(image, p->p_offset, head, sizeof(head)) < 0)
-		return -ENODATA;
+		return false;
 	s = (struct sn_span){ .p = head + 4, .left = sizeof(head) - 4, .vaddr = p->p_vaddr + 4 };
-	vaddr = sn_take_pointer(&s, head[1], true);
-	if (head[0] != 1 || head[1] == ENC_OMIT || s.bad)
+	*vaddr = sn_take_pointer(&s, head[1], true);
+	return head[0] == 1 && head[1] != ENC_OMIT && !s.bad;
+}
+
+/* Without sections: to the end of its segment, but zeros end it. */
+static int
+read_frame_by_hdr(const struct sn_image *image, struct bytes *out)
+{
+	struct sn_cfi_block b = { 0 };
+	uint64_t vaddr;
+	int err;
+
+	if (!frame_by_hdr(image, &vaddr))
 		return -ENODATA;
 	for (unsigned i = 0; i < image->phnum; i++) {
-		p = &image->phdr[i];
-		if (p->p_type == PT_LOAD && vaddr >= p->p_vaddr && vaddr - p->p_vaddr < p->p_filesz) {
-			int err = read_bytes(image, p->p_offset + (vaddr - p->p_vaddr), p->p_filesz - (vaddr - p->p_vaddr), out);
+		const Elf64_Phdr *p = &image->phdr[i];
+		uint64_t at = vaddr - p->p_vaddr;
 
-			if (err < 0)
-				return err;
-			out->vaddr = vaddr;
-			b = (struct sn_cfi_block){ .data = out->data, .bytes = out->len };
-			out->len = sn_cfi_end(&b);
-			return 0;
-		}
+		if (p->p_type != PT_LOAD || vaddr < p->p_vaddr || at >= p->p_filesz)
+			continue;
+		err = read_bytes(image, p->p_offset + at, p->p_filesz - at, out);
+		if (err < 0)
+			return err;
+		out->vaddr = vaddr;
+		b.data = out->data;
+		b.bytes = out->len;
+		out->len = sn_cfi_end(&b);
+		return 0;
 	}
 	return -ENODATA;
 }

@@ -171,7 +171,7 @@ plt_x86_64(const uint8_t *p, uint64_t len, struct sn_known_code *k)
 	if (pushed == 0)
 		return false;
 	for (uint64_t at = 32; at < len; at += 16) {
-		if (memcmp(p + at, p + 16, pushed == 11 ? 2 : sizeof(endbr)) != 0 || p[at + (uint64_t)pushed - 5] != 0x68)
+		if (memcmp(p + at, p + 16, pushed == 11 ? 2 : 4) != 0 || p[at + (uint64_t)pushed - 5] != 0x68)
 			return false;
 	}
 	add_row(k, 0, by_rsp(16));

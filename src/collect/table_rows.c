@@ -180,7 +180,7 @@ size_of(const struct sn_rows *r, uint64_t nbuckets)
 		(uint64_t)r->nrows * sizeof(struct sn_table_row);
 }
 
-/* Small buckets are searched faster; but the index should not cost more than it is worth, and 0.85 of the CFI is enough. */
+/* Small buckets are searched faster; but the index should add little to the rows, and 0.85 of the CFI is enough. */
 static unsigned
 choose_shift(const struct sn_rows *r, uint64_t text, uint64_t cfi_bytes)
 {

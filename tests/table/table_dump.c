@@ -118,10 +118,10 @@ summary(const char *path)
 		return;
 	}
 	mb = (double)t.cfi_bytes / 1e6;
-	printf("%-28s cfi %6.2f MB  fdes %6" PRIu64 "  bad %3" PRIu64 "  rows %7u  rules %5u  shift %2u  table %6.2f MB  "
-		"ratio %.3f  %7.2f ms  %5.1f ms/MB  bad text %.3f %%\n", name, mb, t.fdes, t.bad_fdes, t.nrows, t.nrules,
-		t.shift, t.bytes / 1e6, (double)t.bytes / (double)t.cfi_bytes, best, best / mb,
-		t.text_bytes > 0 ? 100.0 * (double)t.text_bad / (double)t.text_bytes : 0);
+	printf("%-28s cfi %6.2f MB  fdes %6" PRIu64 "  bad %3" PRIu64 "  ", name, mb, t.fdes, t.bad_fdes);
+	printf("rows %7u  rules %5u  shift %2u  table %6.2f MB  ", t.nrows, t.nrules, t.shift, t.bytes / 1e6);
+	printf("ratio %.3f  %7.2f ms  %5.1f ms/MB  ", (double)t.bytes / (double)t.cfi_bytes, best, best / mb);
+	printf("bad text %.3f %%\n", t.text_bytes > 0 ? 100.0 * (double)t.text_bad / (double)t.text_bytes : 0);
 	sn_table_free(&t);
 }
 
