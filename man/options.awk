@@ -29,6 +29,8 @@ function sentences(s) {
 function range(n) {
 	if (type[n] == "NUMBER")
 		return "From " least[n] " to " most[n] "."
+	if (type[n] == "PERCENT")
+		return "From " least[n] / 10000 " to " most[n] / 10000 ", or off."
 	if (type[n] == "SIZE")
 		return "From " least[n] / 1048576 " MiB to " most[n] / 1048576 " MiB; bytes, or with KiB, MiB, GiB."
 	if (type[n] == "DURATION")
@@ -112,7 +114,7 @@ FNR == 1 {
 		} else if (type[i] == "SIGNAL") {
 			ctype = "int "
 			about = "0 is " def[i] "."
-		} else if (type[i] == "DURATION") {
+		} else if (type[i] == "DURATION" || type[i] == "PERCENT") {
 			about = range(i) "\n" about
 		}
 		print ".It Fa \"" ctype field[i] "\" Pq Ev " var[i]

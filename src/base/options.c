@@ -49,6 +49,27 @@ parse_digits(const char *s, const char **end)
 	return v;
 }
 
+/* Percent with up to four decimals, in parts per million. */
+static int64_t
+parse_percent(const char *s)
+{
+	const char *end;
+	int64_t ppm = parse_digits(s, &end);
+
+	if (ppm < 0 || ppm > 1000)
+		return -1;
+	ppm *= 10000;
+	if (*end == '.') {
+		int64_t unit = 1000;
+
+		if (end[1] == '\0')
+			return -1;
+		for (end++; *end >= '0' && *end <= '9' && unit > 0; end++, unit /= 10)
+			ppm += (*end - '0') * unit;
+	}
+	return *end == '\0' ? ppm : -1;
+}
+
 static int64_t
 parse_size(const char *s)
 {
@@ -177,6 +198,11 @@ parse_value(const struct sn_option *row, const char *text)
 	case SN_TYPE_NUMBER:
 		v = parse_digits(text, &end);
 		return v < row->min || v > row->max || *end != '\0' ? -1 : v;
+	case SN_TYPE_PERCENT:
+		if (strcmp(text, "off") == 0)
+			return 0;
+		v = parse_percent(text);
+		return v < row->min || v > row->max ? -1 : v;
 	case SN_TYPE_SIZE:
 		v = parse_size(text);
 		return v < row->min || v > row->max ? -1 : v;
@@ -203,6 +229,10 @@ say_allowed(const struct sn_option *row, char *out, size_t size)
 		break;
 	case SN_TYPE_NUMBER:
 		(void)snprintf(out, size, "%lld to %lld", (long long)row->min, (long long)row->max);
+		break;
+	case SN_TYPE_PERCENT:
+		(void)snprintf(out, size, "%g to %g percent, as 0.05, 1 or 2.5, or off", (double)row->min / 10000,
+			(double)row->max / 10000);
 		break;
 	case SN_TYPE_SIZE:
 		(void)snprintf(out, size, "%lldMiB to %lldMiB, as 1048576, 512KiB, 64MiB or 1GiB",
@@ -239,6 +269,7 @@ sn_option_set(struct sn_options *o, const struct sn_option *row, const char *nam
 	char allowed[256];
 	int64_t v;
 
+	o->named |= UINT64_C(1) << (row - sn_option_table);
 	if (row->type == SN_TYPE_TEXT) {
 		*(const char **)field = *text != '\0' ? text : NULL;
 		return 0;
@@ -261,6 +292,7 @@ sn_options_default(struct sn_options *o)
 
 	for (size_t i = 0; i < sn_option_count; i++)
 		(void)sn_option_set(o, &sn_option_table[i], sn_option_table[i].variable, sn_option_table[i].def, &why);
+	o->named = 0;
 }
 
 const struct sn_option *

@@ -14,6 +14,7 @@
 #define SN_VALUE_CHOICE	int64_t
 #define SN_VALUE_LIST	int64_t
 #define SN_VALUE_NUMBER	int64_t
+#define SN_VALUE_PERCENT int64_t
 #define SN_VALUE_SIZE	int64_t
 #define SN_VALUE_DURATION int64_t
 #define SN_VALUE_SIGNAL	int64_t
@@ -23,7 +24,18 @@ struct sn_options {
 #define SN_OPTION(field, var, flag, chr, TYPE, ...) SN_VALUE_##TYPE field;
 #include "base/options.def"
 #undef SN_OPTION
+	uint64_t named;		/* SN_NAMED() of each that somebody set, whatever the value */
 };
+
+/* Its row of the table, and its bit in sn_options.named. */
+enum sn_option_row {
+#define SN_OPTION(field, ...) SN_ROW_##field,
+#include "base/options.def"
+#undef SN_OPTION
+	SN_ROWS
+};
+#define SN_NAMED(field)	(UINT64_C(1) << SN_ROW_##field)
+_Static_assert(SN_ROWS <= 64, "a bit for each");
 
 enum sn_mode { SN_MODE_ON, SN_MODE_IDLE, SN_MODE_OFF };
 enum sn_engine { SN_ENGINE_AUTO, SN_ENGINE_TIMER, SN_ENGINE_PERF, SN_ENGINE_ITIMER };
@@ -32,7 +44,7 @@ enum sn_symbolize { SN_SYMBOLIZE_NONE, SN_SYMBOLIZE_FUNCTIONS, SN_SYMBOLIZE_LINE
 enum sn_kind_bit { SN_KIND_CPU = 1 };
 enum sn_label_bit { SN_LABEL_THREAD = 1, SN_LABEL_THREAD_ID = 2 };
 
-enum sn_type { SN_TYPE_CHOICE, SN_TYPE_LIST, SN_TYPE_NUMBER, SN_TYPE_SIZE, SN_TYPE_DURATION,
+enum sn_type { SN_TYPE_CHOICE, SN_TYPE_LIST, SN_TYPE_NUMBER, SN_TYPE_PERCENT, SN_TYPE_SIZE, SN_TYPE_DURATION,
 	SN_TYPE_SIGNAL, SN_TYPE_TEXT };
 
 /* One row of options.def, for code that walks the table (--help, the parser, tests). */
@@ -57,7 +69,7 @@ struct sn_complaint {
 	char text[512];
 };
 
-/* Every field at its default. */
+/* Every field at its default, none of them named. */
 void sn_options_default(struct sn_options *o);
 
 /*

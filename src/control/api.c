@@ -35,6 +35,7 @@
 #define TYPE_LIST	const char *
 #define TYPE_TEXT	const char *
 #define TYPE_DURATION	const char *
+#define TYPE_PERCENT	const char *
 #define TYPE_SIZE	unsigned long long
 #define TYPE_NUMBER	unsigned
 #define TYPE_SIGNAL	int

@@ -159,7 +159,11 @@ begin_span(const struct ProfilerOptions *options)
 static int
 start_own(const char *path, const struct ProfilerOptions *options)
 {
-	struct profiler_options o = { .size = sizeof(o), .hz = sn_gperf_env()->hz, .signal = sn_gperf_env()->signal };
+	const struct sn_gperf_env *env = sn_gperf_env();
+	/* A rate that nobody named is the default here too, and is kept within the budget. */
+	struct profiler_options o = {
+		.size = sizeof(o), .hz = env->hz_is_named ? env->hz : 0, .signal = env->signal,
+	};
 	char pattern[SN_GPERF_PATTERN];
 	int err;
 

@@ -45,6 +45,7 @@ int ProfilerGetStackTrace(void **result, int max_depth, int skip_count, const vo
 struct sn_gperf_env {
 	bool asked;			/* CPUPROFILE names a file that can be written */
 	unsigned hz;			/* CPUPROFILE_FREQUENCY, made valid */
+	bool hz_is_named;		/* … is set */
 	int signal;			/* CPUPROFILE_TIMER_SIGNAL; 0: none, or one that cannot be ours */
 	int toggle;			/* CPUPROFILESIGNAL; 0: none */
 	char name[PATH_MAX];		/* the file, as it was written */

@@ -262,6 +262,7 @@ sn_gperf_read_environment(char *const envp[])
 	if (getauxval(AT_SECURE) != 0 || getuid() != geteuid() || (mode != NULL && strcmp(mode, "off") == 0))
 		return;
 	env.hz = hz > HZ_MAX ? HZ_MAX : hz > 0 ? (unsigned)hz : HZ_DEFAULT;
+	env.hz_is_named = hz > 0;
 	(void)sn_log_open(sn_env_find(envp, "SONDE_LOG"));
 	env.signal = timer_signal(sn_env_find(envp, "CPUPROFILE_TIMER_SIGNAL"));
 	if (file == NULL)
@@ -288,8 +289,10 @@ sn_gperf_set_options(char *const envp[], struct sn_options *o)
 		if (strncmp(*e, "CPUPROFILE_REALTIME=", 20) == 0)
 			sn_env_complain("CPUPROFILE_REALTIME: there are no wall-clock profiles; CPU time is profiled");
 	o->file = env.pattern;
-	if (sn_env_find(envp, "SONDE_HZ") == NULL)
+	if (sn_env_find(envp, "SONDE_HZ") == NULL) {
 		o->hz = env.hz;
+		o->named |= env.hz_is_named ? SN_NAMED(hz) : 0;
+	}
 	if (env.signal != 0 && sn_env_find(envp, "SONDE_SIGNAL") == NULL)
 		o->signal = env.signal;
 	if (env.toggle != 0 && sn_env_find(envp, "SONDE") == NULL)

@@ -40,6 +40,7 @@ require_in_range(const struct sn_options *o)
 	require((o->labels & ~(SN_LABEL_THREAD | SN_LABEL_THREAD_ID)) == 0);
 	require(o->hz >= 1 && o->hz <= 10000);
 	require(o->depth >= 16 && o->depth <= 1024);
+	require(o->budget == 0 || (o->budget >= 100 && o->budget <= 1000000));
 	require(o->memory >= (int64_t)4 << 20 && o->memory <= (int64_t)4 << 30);
 	require(o->signal == SIGPROF || (o->signal >= SIGRTMIN && o->signal <= SIGRTMAX));
 	require(o->file == NULL || *o->file != '\0');

@@ -74,7 +74,7 @@ START_TEST(start_takes_every_field)
 		.socket = "off", .token_file = "none", .keep = "30s", .exit_wait = "100ms", .only = "x*",
 		.unwind = "fp",
 		.symbolize = "functions", .labels = "thread,thread_id", .log = "/dev/null", .memory = 8 << 20,
-		.hz = 250, .depth = 64, .signal = SIGRTMIN + 3, .dump_signal = SIGUSR2,
+		.hz = 250, .depth = 64, .signal = SIGRTMIN + 3, .dump_signal = SIGUSR2, .budget = "0.5",
 	};
 	const struct sn_options *is = &control.options;
 
@@ -96,6 +96,8 @@ START_TEST(start_takes_every_field)
 	ck_assert_str_eq(is->log, "/dev/null");
 	ck_assert_int_eq(is->memory, 8 << 20);
 	ck_assert_int_eq(is->hz, 250);
+	ck_assert_int_eq(is->budget, 5000);
+	ck_assert_uint_eq(is->named, (UINT64_C(1) << SN_ROWS) - 1);
 	ck_assert_int_eq(is->depth, 64);
 	ck_assert_int_eq(is->signal, SIGRTMIN + 3);
 	ck_assert_int_eq(is->dump_signal, SIGUSR2);

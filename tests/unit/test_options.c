@@ -62,6 +62,8 @@ START_TEST(default_values_are_those_of_the_table)
 	ck_assert_int_eq(options.labels, SN_LABEL_THREAD);
 	ck_assert_int_eq(options.memory, 64 << 20);
 	ck_assert_ptr_null(options.log);
+	ck_assert_int_eq(options.budget, 10000);
+	ck_assert_uint_eq(options.named, 0);
 }
 END_TEST
 
@@ -72,6 +74,49 @@ START_TEST(accept_default_of_every_row_as_its_own_value)
 
 		ck_assert_msg(sn_option_set(&options, row, row->variable, row->def, &why) == 0, "%s", row->variable);
 	}
+}
+END_TEST
+
+START_TEST(read_percent_gives_parts_per_million)
+{
+	ck_assert_int_eq(read_one("SONDE_BUDGET=1"), 0);
+	ck_assert_int_eq(options.budget, 10000);
+	ck_assert_int_eq(read_one("SONDE_BUDGET=0.05"), 0);
+	ck_assert_int_eq(options.budget, 500);
+	ck_assert_int_eq(read_one("SONDE_BUDGET=2.0375"), 0);
+	ck_assert_int_eq(options.budget, 20375);
+	ck_assert_int_eq(read_one("SONDE_BUDGET=0.01"), 0);
+	ck_assert_int_eq(options.budget, 100);
+	ck_assert_int_eq(read_one("SONDE_BUDGET=100.0"), 0);
+	ck_assert_int_eq(options.budget, 1000000);
+	ck_assert_int_eq(read_one("SONDE_BUDGET=off"), 0);
+	ck_assert_int_eq(options.budget, 0);
+}
+END_TEST
+
+START_TEST(read_wrong_percent_is_refused_with_the_range)
+{
+	static const char *const wrong[] = { "0", "0.009", "100.0001", "101", "1%", "1.", ".5", "-1", "0.00001", "1.23456",
+		"1,5", "1e1", " 1", "1.0.0", "none", "99999999999999999999" };
+
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		char assignment[64];
+
+		(void)snprintf(assignment, sizeof(assignment), "SONDE_BUDGET=%s", wrong[i]);
+		ck_refused(assignment, assignment, "0.01 to 100 percent, as 0.05, 1 or 2.5, or off");
+	}
+	ck_assert_int_eq(options.budget, 10000);
+}
+END_TEST
+
+START_TEST(options_that_were_set_are_named)
+{
+	ck_assert_int_eq(read_one("SONDE_HZ="), 0);		/* empty is unset */
+	ck_assert_uint_eq(options.named, 0);
+	ck_assert_int_eq(read_one("SONDE_HZ=100"), 0);		/* also to what it was */
+	ck_assert_uint_eq(options.named, SN_NAMED(hz));
+	ck_assert_int_eq(read_one("SONDE_BUDGET=off"), 0);
+	ck_assert_uint_eq(options.named, SN_NAMED(hz) | SN_NAMED(budget));
 }
 END_TEST
 
@@ -462,6 +507,9 @@ options_suite(void)
 	tcase_add_checked_fixture(t, setup, NULL);
 	tcase_add_test(t, default_values_are_those_of_the_table);
 	tcase_add_test(t, accept_default_of_every_row_as_its_own_value);
+	tcase_add_test(t, read_percent_gives_parts_per_million);
+	tcase_add_test(t, read_wrong_percent_is_refused_with_the_range);
+	tcase_add_test(t, options_that_were_set_are_named);
 	tcase_add_test(t, read_choice_gives_its_index);
 	tcase_add_test(t, read_wrong_choice_is_refused_with_the_choices);
 	tcase_add_test(t, read_list_gives_its_bits);
