@@ -15,6 +15,7 @@
 
 /* More overruns than this are a blocked signal or a long system call; of that the rest stays unnamed. */
 #define TICKS_MAX 8
+_Static_assert(SN_PACE_TICKS_MAX <= TICKS_MAX, "an expiry in time must be credited whole");
 /* A handler that took longer did not run all the while: its thread lost the CPU, which is no cost of ours. */
 #define HANDLER_MAX_NS 50000
 /* So many handlers in a row that took half a period are no accident. */
@@ -27,19 +28,34 @@ may_tick(uint32_t state)
 	return state == SN_SLOT_ARMED || state == SN_SLOT_ARMING || state == SN_SLOT_DISARMING;
 }
 
+/*
+ * Whole periods in acc_ns become weight.  At a coarser pace one of k is taken, for all k: which, is the random number's
+ * that `periods` began with, so that each period has the same chance of 1/k whatever k was before it, and a change of k
+ * needs no other care.  What the sum of weights is then ahead or behind is put right when the profile is settled.
+ */
+static uint64_t
+weigh(struct sn_slot *sl, uint64_t period_ns, uint32_t every)
+{
+	uint64_t whole = sl->acc_ns / period_ns;
+	uint64_t before = sl->periods, after = before + whole;
+
+	sl->acc_ns -= whole * period_ns;
+	SN_STORE_RELAXED(&sl->periods, after);
+	return every == 1 || whole == 0 ? whole : (after / every - before / every) * every;
+}
+
 /* So much CPU time went by, the stack at uc stands for it.  How long that took here, 0 when nothing was walked. */
 static uint64_t
 take(const struct sn_live_state *live, uint32_t slot, uint64_t credit, const ucontext_t *uc)
 {
 	struct sn_slot *sl = &live->segment.slots[slot];
-	uint64_t weight, acc, began;
+	uint64_t weight, began;
 	uint64_t took;
 
 	SN_BUMP(&sl->signals, 1);
 	SN_BUMP(&sl->credited_ns, credit);
-	acc = sl->acc_ns + credit;
-	weight = acc / live->options.period_ns;
-	sl->acc_ns = acc - weight * live->options.period_ns;
+	sl->acc_ns += credit;
+	weight = weigh(sl, live->options.period_ns, sn_pace_every(SN_LOAD_RELAXED(&live->segment.wishes->pace)));
 	if (weight == 0)
 		return 0;		/* thinned: no walk */
 	if (!sn_filter_admits()) {
@@ -85,13 +101,19 @@ void
 sn_cpu_tick(const struct sn_live_state *live, uint32_t slot, int overrun, const ucontext_t *uc)
 {
 	const struct sn_slot *sl = &live->segment.slots[slot];
-	uint64_t ticks = overrun < 0 ? 1 : (uint64_t)overrun + 1;
+	uint32_t each = SN_LOAD_RELAXED(&sl->more_ticks) % SN_PACE_TICKS_MAX + 1;
+	uint64_t ticks = overrun < 0 ? each : ((uint64_t)overrun + 1) * each;
+	uint64_t most = TICKS_MAX + each - 1;
 
-	if (ticks > TICKS_MAX && lets_signals_in(uc))
+	if (ticks > most && lets_signals_in(uc))
 		ticks = 0;		/* it was blocked: none of this is the stack's at hand */
 	if (!may_tick(SN_LOAD_RELAXED(&sl->state)))
 		return;
-	(void)take(live, slot, (ticks < TICKS_MAX ? ticks : TICKS_MAX) * live->options.tick_ns, uc);
+	(void)take(live, slot, (ticks < most ? ticks : most) * live->options.tick_ns, uc);
+	/* Not at its first tick: most threads that see one tick do not see another, and a system call costs as much. */
+	if (sn_pace_ticks(SN_LOAD_RELAXED(&live->segment.wishes->pace)) != each &&
+	    sl->credited_ns > live->options.tick_ns)
+		sn_slot_keep_pace(live, slot);
 }
 
 bool

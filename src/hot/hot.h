@@ -64,6 +64,8 @@ void sn_slot_leave(const struct sn_segment *s, uint32_t slot) SN_HOT;
  * wanted and to be had.
  */
 void sn_slot_use_perf(const struct sn_live_state *live, uint32_t slot) SN_HOT;
+/* Its timer, if it has one, expires as often as the pace says, from now on; by the thread in the slot. */
+void sn_slot_keep_pace(const struct sn_live_state *live, uint32_t slot) SN_HOT;
 /* All threads that are sampled get timers of their own again; why goes into the segment. */
 void sn_slots_use_timers(struct sn_live_state *live, uint32_t why) SN_HOT;
 /* All timers and events whose thread has none (any more) begin anew: after an exec that failed. */

@@ -60,9 +60,12 @@ sn_slot_claim(const struct sn_segment *s)
 		((head & ~(TAG_ONE - 1)) + TAG_ONE) | next_of(s, first - 1)));
 
 	sl = &s->slots[first - 1];
-	if (sl->uses == 0)
-		sl->acc_ns = mix(((uint64_t)s->cookie << 32 | first) ^ sn_clock_mono_ns()) %
-		    s->header->options.period_ns;
+	if (sl->uses == 0) {
+		uint64_t random = mix(((uint64_t)s->cookie << 32 | first) ^ sn_clock_mono_ns());
+
+		sl->acc_ns = random % s->header->options.period_ns;
+		sl->periods = mix(random) >> 1;
+	}
 	SN_STORE_RELAXED(&sl->uses, sl->uses + 1);
 	sl->credited_ns = 0;
 	sl->cpu_at_arming_ns = 0;
@@ -143,6 +146,7 @@ start_timer(const struct sn_live_state *live, uint32_t slot)
 	uint32_t arming = SN_SLOT_ARMING;
 	long err = 0;
 
+	SN_STORE_RELAXED(&sl->more_ticks, 0u);	/* until its first: see sn_slot_keep_pace */
 	if (live->options.drive == SN_DRIVE_ITIMER)
 		drop_timer(sl);		/* that which only looks at a word; the process has one for all */
 	else
@@ -280,6 +284,33 @@ sn_slot_use_perf(const struct sn_live_state *live, uint32_t slot)
 	SN_FENCE();		/* who ends all events sees ours, or we its word */
 	if (SN_LOAD_ACQUIRE(&sn_live_page->perf_open) == 0)
 		restart(live, slot);
+	look_again(live, slot, true);
+}
+
+/*
+ * The timer has just expired: what it stands for up to now is credited.  The next expiry stands for m ticks and comes
+ * after 1 to m of them by chance, so that however soon the thread ends, it is credited what it uses, on average.  Half
+ * a tick less is asked for: the signal is a moment late, and must not miss its tick for that.
+ */
+void
+sn_slot_keep_pace(const struct sn_live_state *live, uint32_t slot)
+{
+	struct sn_slot *sl = &live->segment.slots[slot];
+	uint32_t ticks = sn_pace_ticks(SN_LOAD_RELAXED(&live->segment.wishes->pace));
+	uint32_t armed = SN_SLOT_ARMED, arming = SN_SLOT_ARMING;
+	uint64_t tick_ns = live->options.tick_ns;
+	long err;
+
+	if (SN_LOAD_RELAXED(&live->options.drive) != SN_DRIVE_TIMER || SN_LOAD_ACQUIRE(&sn_seal) != 0 ||
+	    sl->timer_id < 0 || !SN_CAS_ACQ_REL(&sl->state, &armed, SN_SLOT_ARMING))
+		return;
+	err = set_timer(live, slot, (mix(sl->credited_ns ^ sn_clock_mono_ns()) % ticks) * tick_ns + tick_ns / 2,
+		ticks * tick_ns);
+	SN_STORE_RELAXED(&sl->more_ticks, ticks - 1);
+	if (err < 0)
+		(void)SN_ADD_RELAXED(&live->segment.shared->timers_refused, 1);
+	/* Nobody else ends the slot of a thread that runs. */
+	(void)SN_CAS_ACQ_REL(&sl->state, &arming, err < 0 ? SN_SLOT_UNARMED : SN_SLOT_ARMED);
 	look_again(live, slot, true);
 }
 

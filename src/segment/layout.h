@@ -58,6 +58,7 @@ enum sn_drive_why {
 	SN_WHY_KERNEL,			/* too much of its time is in the kernel, where the engine sees nothing */
 	SN_WHY_SLOW,			/* the handler took most of a period */
 	SN_WHY_OWN_ITIMER,		/* the program wants ITIMER_PROF for itself */
+	SN_WHY_BUDGET,			/* each event costs, however few of them become samples */
 };
 
 /*
@@ -158,8 +159,32 @@ struct sn_segment_wishes {
 	uint32_t sampling;		/* 1: threads that have a slot are to be armed; 0: none (release) */
 	uint64_t wish[SN_WISHES];	/* op << 32 | tid, at sequence % SN_WISHES; taken by swapping in 0 */
 	uint32_t drive_why;		/* enum sn_drive_why: not NONE, all threads go back to timers (release) */
-	uint32_t pad;
+	uint32_t pace;			/* how much coarser than asked, to keep the budget: see SN_PACE */
 };
+
+/*
+ * The pace.  Only one of `every` whole periods of CPU time becomes a sample, and stands for all of them: weights stay
+ * in periods.  And a timer may expire every so many ticks only, when its thread has seen its first two.  0: as asked.
+ */
+#define SN_PACE_EVERY_MAX	100u
+#define SN_PACE_TICKS_MAX	8u	/* what one signal may credit to a stack: see hot/cpu.c */
+#define SN_PACE(every, ticks)	(((ticks) - 1) << 16 | ((every) - 1))
+
+static inline uint32_t
+sn_pace_every(uint32_t pace)
+{
+	uint32_t every = (pace & 0xffff) + 1;
+
+	return every < SN_PACE_EVERY_MAX ? every : SN_PACE_EVERY_MAX;
+}
+
+static inline uint32_t
+sn_pace_ticks(uint32_t pace)
+{
+	uint32_t ticks = (pace >> 16) + 1;
+
+	return ticks < SN_PACE_TICKS_MAX ? ticks : SN_PACE_TICKS_MAX;
+}
 
 /*
  * The one page that children inherit: what was never sampled (a child that ended before its first tick, or was made
@@ -219,9 +244,10 @@ struct sn_slot {
 	/* from here on a cache line that the handler reads, but where there is a filter */
 	uint64_t head;			/* consumed up to; the collector's */
 	uint64_t filtered_weight;	/* since the segment began: samples that the program's filter refused */
+	uint64_t periods;		/* whole periods credited; from a random number on, as acc_ns is */
+	uint32_t more_ticks;		/* its timer expires each tick, or after so many more */
 	uint32_t reading;		/* text_epoch + 1 from when the owner reads a map of texts; 0: it does not */
-	uint32_t pad0;
-	uint64_t pad1[5];
+	uint64_t pad1[4];
 };
 _Static_assert(sizeof(struct sn_slot) == 192, "slot layout is part of SN_SEGMENT_VERSION");
 

@@ -16,6 +16,7 @@ static uint64_t
 credited(int overrun, bool behind_call, bool lets_in)
 {
 	struct sn_slot slot = { .state = SN_SLOT_ARMED };
+	struct sn_segment_wishes wishes = { 0 };
 	/* A period so long that nothing is walked. */
 	struct sn_live_state live = { .options = { .tick_ns = TICK, .period_ns = 1000000 * MS } };
 	ucontext_t uc = { 0 };
@@ -32,6 +33,7 @@ credited(int overrun, bool behind_call, bool lets_in)
 	uc.uc_mcontext.regs[8] = lets_in ? SYS_rt_sigprocmask : SYS_read;
 #endif
 	live.segment.slots = &slot;
+	live.segment.wishes = &wishes;
 	live.segment.nslots = 1;
 	sn_cpu_tick(&live, 0, overrun, &uc);
 	return slot.credited_ns;
