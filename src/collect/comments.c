@@ -4,6 +4,7 @@
  *
  * Runs in:  collector, for each profile that is handed out.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/atomic.h"
@@ -51,6 +52,29 @@ sn_process_figures(const struct sn_process *p, struct sn_figures *out)
 	out->count.modules_unreadable = count_unreadable(p);
 	if (p->has_segment)
 		add_slots(p, &out->count);
+	out->count.delivery_ns = sn_process_delivery(p, out->count.signals);
+	sn_process_paces(p, out->in_force_ns);
+}
+
+/* The rates of the span, how long each was in force, what was allowed, and what it cost in all. */
+static int
+add_rates(const struct sn_options *o, const struct sn_figures *f, double cpu, struct sn_profile *prof)
+{
+	double cost = (double)f->count.handler_ns + (double)f->count.delivery_ns + (double)f->own_cpu_ns;
+	char rates[SN_PACES * 32] = "", budget[48] = "off";
+	size_t len = 0;
+
+	for (uint32_t i = 0; i < SN_PACES; i++) {
+		if (f->in_force_ns[i] == 0 && (len > 0 || i + 1 < SN_PACES))
+			continue;
+		len += (size_t)snprintf(rates + len, sizeof(rates) - len, "%s%.4gHz %.1fs", len > 0 ? ", " : "",
+			(double)o->hz / sn_paces[i], (double)f->in_force_ns[i] / 1e9);
+	}
+	if (sn_governor_is_bound(o))
+		(void)snprintf(budget, sizeof(budget), "%g%%", (double)o->budget / 10000);
+	else if (o->budget != 0)
+		(void)snprintf(budget, sizeof(budget), "none, the rate was named");
+	return sn_profile_comment(prof, "# rate: %s (budget %s, cost %.3f%%)", rates, budget, 100.0 * cost / cpu);
 }
 
 static const char *
@@ -70,12 +94,14 @@ add_comments(const struct sn_options *o, const struct sn_figures *f, const char 
 	int err;
 
 	err = sn_profile_comment(prof, "sonde: engine=%s asked=%lldHz effective=%.1fHz signals=%llu lost=%llu "
-		"truncated=%llu unwind_failed=%llu handler=%.3f%% collector=%.2f%%", prof->engine, (long long)o->hz,
+		"truncated=%llu unwind_failed=%llu handler=%.3f%% delivery=%.3f%% collector=%.2f%%", prof->engine, (long long)o->hz,
 		prof->hz_effective, (unsigned long long)c->samples, (unsigned long long)c->lost,
 		(unsigned long long)c->truncated, (unsigned long long)c->unwind_failed,
-		100.0 * (double)c->handler_ns / cpu, 100.0 * (double)f->own_cpu_ns / cpu);
+		100.0 * (double)c->handler_ns / cpu, 100.0 * (double)c->delivery_ns / cpu, 100.0 * (double)f->own_cpu_ns / cpu);
 	if (err == 0 && *why != '\0')
 		err = sn_profile_comment(prof, "# engine: %s", why);
+	if (err == 0)
+		err = add_rates(o, f, cpu, prof);
 	if (err == 0)
 		err = sn_profile_comment(prof, "# tick=%lluns unwind=%s", (unsigned long long)sn_clock_tick_ns(),
 			unwind_name(o));

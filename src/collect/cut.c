@@ -5,7 +5,7 @@
  * Runs in:  collector: once a second or so, and when a client asks.
  * Exact:    a row's time lies behind the cut before it and not behind the one after it, whatever the program's
  *           clock said, so that spans which meet at a cut share nothing and miss nothing.
- * Memory:   128 bytes a cut, at most CUTS_MAX; a process that does nothing has one.
+ * Memory:   232 bytes a cut, at most CUTS_MAX; a process that does nothing has one.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -200,6 +200,7 @@ sn_process_cut(struct sn_process *p)
 	cut.weights = f.weights;
 	cut.weight_squares = f.weight_squares;
 	cut.count = f.count;
+	memcpy(cut.in_force_ns, f.in_force_ns, sizeof(cut.in_force_ns));
 	if (!p->rows_since_cut && p->cut_count > 0 && same_figures(&cut, &p->cuts[p->cut_count - 1]))
 		p->cuts[p->cut_count - 1].until_ns = cut.until_ns;
 	else

@@ -79,6 +79,7 @@ static const char *const reasons[] = {
 	[SN_WHY_SWITCHES] = "since perf would cost more than 1 % at context switches; --engine perf keeps it",
 	[SN_WHY_KERNEL] = "since perf did not see 2 % of the CPU time, in the kernel; --engine perf keeps it",
 	[SN_WHY_SLOW] = "since a sample took half of the period that was asked for",
+	[SN_WHY_BUDGET] = "since perf cost more than the budget allows",
 	[SN_WHY_OWN_ITIMER] = "because the program uses ITIMER_PROF",
 };
 

@@ -200,6 +200,7 @@ make_segment(struct sn_process *p, const struct sn_options *o, uint32_t nslots)
 	}
 	p->has_segment = true;
 	sn_process_offer_tables(p);
+	sn_process_tell_pace(p);
 	(void)fcntl(p->memfd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW);
 	return 0;
 }
@@ -407,7 +408,6 @@ sn_process_finish(struct sn_process *p, const struct sn_options *o, uint64_t own
 {
 	struct sn_profile *prof = &p->profile;
 	struct sn_figures f;
-	int64_t rest;
 	int err;
 
 	p->ended = true;
@@ -424,9 +424,8 @@ sn_process_finish(struct sn_process *p, const struct sn_options *o, uint64_t own
 			p->off_since_ns += p->accounted_ns - prof->cpu_ns;
 		prof->cpu_ns = p->accounted_ns;
 	}
-	rest = sn_difference((int64_t)prof->cpu_ns, (int64_t)p->accounted_ns);
 	p->ended_mono_ns = sn_process_cut(p);
-	err = sn_profile_settle(prof, rest);
+	err = sn_profile_settle(prof, sn_process_rest(p, prof));
 	if (err == 0)
 		err = sn_process_add_kin(p, prof);
 	p->is_settled = true;

@@ -70,12 +70,38 @@ struct sn_stray {
 };
 #define SN_STRAYS_MAX 64
 
+/* What was used and what that cost, up to a moment or in a span. */
+struct sn_spent {
+	uint64_t time_ns;		/* CLOCK_MONOTONIC */
+	uint64_t cpu_ns;		/* of the program, while it was sampled */
+	uint64_t signal_ns;		/* the kernel's, to deliver our signals: goes with the timers' interval */
+	uint64_t handler_ns;		/* the handler's; of a span it is in sample_ns */
+	uint64_t sample_ns;		/* ours, for each sample */
+	uint64_t fixed_ns;		/* ours at any rate */
+};
+
+/* The rate is lowered by these factors at most; see governor.c. */
+#define SN_PACES 8
+extern const uint32_t sn_paces[SN_PACES];
+#define SN_SPENT_KEPT 24
+
+struct sn_governor {
+	uint32_t pace;			/* index of the factor in force */
+	uint64_t since_ns;		/* CLOCK_MONOTONIC: when that began; 0 not yet */
+	uint64_t in_force_ns[SN_PACES];	/* before that */
+	uint64_t hold_ns, raised_ns;	/* how long a rate is kept before a higher one is tried; when that was */
+	struct sn_spent spent[SN_SPENT_KEPT];	/* in order of time, all at the rate in force */
+	uint32_t spent_count;
+	uint64_t signals, delivery_ns;	/* of all signals up to here */
+};
+
 /* The figures of the process at a moment at which rings and clocks were read: spans begin and end there. */
 struct sn_cut {
 	uint64_t time_ns, until_ns;	/* CLOCK_MONOTONIC; nothing changed in between */
 	uint64_t cpu_ns;		/* kernel's figure, less the time without sampling */
 	uint64_t weights, weight_squares;
 	struct sn_counters count;
+	uint64_t in_force_ns[SN_PACES];		/* each rate, up to here */
 };
 
 /* What history has been told of a group. */
@@ -164,6 +190,8 @@ struct sn_process {
 	bool was_off;			/* for some time at least */
 	uint64_t off_ns;		/* CPU time of the process while it was not wanted, without the present one */
 	uint64_t off_since_ns;		/* CPU clock when it was last switched off */
+
+	struct sn_governor governor;
 
 	/* Spans. */
 	struct sn_history history;
@@ -345,6 +373,34 @@ bool sn_process_uses_perf(const struct sn_process *p);
 /* The engine in force, by name; *why (may be NULL): a line about it. */
 const char *sn_process_engine(const struct sn_process *p, char why[200]);
 
+/* governor.c: SONDE_BUDGET */
+
+/* Is there a budget to keep?  A rate that was named comes before one that was not. */
+bool sn_governor_is_bound(const struct sn_options *o);
+struct sn_tempo {
+	uint32_t pace;			/* index in sn_paces */
+	uint64_t period_ns, tick_ns;	/* tick_ns 0: the interval of the timers stays as it is */
+};
+/*
+ * The index in sn_paces that is best after a span of this cost, all of it at this tempo, for so many parts of a million
+ * of its CPU time.  hold_ns: no higher rate before so much time.
+ */
+uint32_t sn_governor_decide(const struct sn_spent *span, const struct sn_tempo *now, uint64_t budget_ppm,
+	uint64_t hold_ns);
+/*
+ * Once a scan: keep the budget.  own_ns: CPU time of the collector for this process up to now; sample_ns: the part of
+ * it that went into taking samples.
+ */
+void sn_process_govern(struct sn_process *p, const struct sn_options *o, uint64_t own_ns, uint64_t sample_ns);
+/* A new segment: the rate that is in force is told to it. */
+void sn_process_tell_pace(struct sn_process *p);
+/* What the kernel took to deliver so many signals of the process's, all since its start. */
+uint64_t sn_process_delivery(const struct sn_process *p, uint64_t signals);
+/* How long each rate was in force up to now, SN_PACES of them. */
+void sn_process_paces(const struct sn_process *p, uint64_t *in_force_ns);
+/* What the kernel's figure has beyond all rows and residuals of a profile of all since the start. */
+int64_t sn_process_rest(const struct sn_process *p, const struct sn_profile *prof);
+
 /* kin.c: children that were never sampled */
 
 /* The image ends, or its sampling: what its children left in the segment goes into the process. */
@@ -382,6 +438,7 @@ struct sn_figures {
 	struct sn_counters count;
 	uint64_t weights, weight_squares;	/* of all samples: how much their number is worth */
 	uint64_t own_cpu_ns;
+	uint64_t in_force_ns[SN_PACES];
 	bool is_span;				/* not all since the process's start */
 };
 /* The figures since the start. */

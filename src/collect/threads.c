@@ -197,8 +197,8 @@ look_at_mask(const struct sn_process *p, struct sn_thread_view *v, uint64_t cpu,
 	v->blocks_signal = v->blocked_before;
 	if (more < 0)
 		v->looked_at_ns = uncredited;
-	if (more <= (int64_t)BLOCKED_NS)
-		return;
+	if (more <= (int64_t)(BLOCKED_NS / 2 * (1 + sn_pace_ticks(SN_LOAD_RELAXED(&p->seg.wishes->pace)))))
+		return;			/* timers that expire seldom are late by as much */
 	now = has_signal(p, v->tid, "SigBlk", signal);
 	v->blocks_signal |= now;
 	v->blocked_before = now;

@@ -179,6 +179,8 @@ span_figures(const struct span *s, const struct sn_profile *prof, uint64_t own_c
 	f->count.field = s->last->count.field > s->first->count.field ? \
 		s->last->count.field - s->first->count.field : 0;
 #include "base/counters.def"
+	for (uint32_t i = 0; i < SN_PACES; i++)
+		f->in_force_ns[i] = s->last->in_force_ns[i] - s->first->in_force_ns[i];
 	f->count.unsampled_threads = unsampled;
 	f->count.modules_unreadable = unreadable;
 	f->count.stacks_dropped = prof->stacks_dropped;
@@ -237,7 +239,7 @@ sn_process_so_far(struct sn_process *p, const struct sn_options *o, uint64_t own
 	prof->cpu_ns = sn_process_sampled_cpu(p);
 	prof->time_ns = p->began_real_ns;
 	prof->duration_ns = out->to_ns - out->from_ns;
-	err = sn_profile_settle(prof, sn_difference((int64_t)prof->cpu_ns, (int64_t)p->accounted_ns));
+	err = sn_profile_settle(prof, sn_process_rest(p, prof));
 	if (err == 0)
 		err = sn_process_add_kin(p, prof);
 	if (err == 0) {

@@ -56,10 +56,13 @@ sn_guest_cost_begin(void)
 	return sn_clock_ns(CLOCK_THREAD_CPUTIME_ID);
 }
 
-void
+uint64_t
 sn_guest_cost_end(struct sn_guest *g, uint64_t begun)
 {
-	g->own_cpu_ns += sn_clock_ns(CLOCK_THREAD_CPUTIME_ID) - begun;
+	uint64_t cost = sn_clock_ns(CLOCK_THREAD_CPUTIME_ID) - begun;
+
+	g->own_cpu_ns += cost;
+	return cost;
 }
 
 void
@@ -127,7 +130,7 @@ sn_guest_end(struct sn_service *s, struct sn_guest *g)
 	p->ended = true;
 	if (sn_process_read_cpu(p) > 0)
 		p->cpu_is_final = true;
-	sn_guest_cost_end(g, begun);
+	(void)sn_guest_cost_end(g, begun);
 	err = sn_process_finish(p, &s->options, g->own_cpu_ns);
 	s->ended_cpu_ns += sn_process_with_kin(p);
 	sn_answers_guest_ends(s, g);

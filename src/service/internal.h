@@ -31,6 +31,7 @@ struct sn_guest {
 	int pidfd;			/* -1 where the kernel has none: looked at every second */
 	struct event *ended;
 	uint64_t own_cpu_ns;		/* what we spent on it */
+	uint64_t sample_ns;		/* … to take samples from its rings */
 	struct sn_buf cmdline;		/* as it was when the program began */
 	struct sn_socket socket;
 	struct sn_http_listener *listener;
@@ -157,9 +158,9 @@ bool sn_guest_has_execed(struct sn_guest *g);
 /* Begin a span of it, or end one: in SONDE=idle sampling follows. */
 void sn_guest_pin(struct sn_guest *g);
 void sn_guest_unpin(struct sn_guest *g);
-/* CPU that the collector spends on g is counted between these two. */
+/* CPU that the collector spends on g is counted between these two; the second gives what it was. */
 uint64_t sn_guest_cost_begin(void);
-void sn_guest_cost_end(struct sn_guest *g, uint64_t begun);
+uint64_t sn_guest_cost_end(struct sn_guest *g, uint64_t begun);
 
 /* job.c */
 

@@ -67,7 +67,8 @@ scan_guests(struct sn_service *s, uint64_t now)
 		}
 		sn_process_scan(p, (uint32_t)s->options.signal);
 		sn_history_expire(&p->history, now);
-		sn_guest_cost_end(g, begun);
+		sn_process_govern(p, &s->options, g->own_cpu_ns, g->sample_ns);
+		(void)sn_guest_cost_end(g, begun);
 		/* Short ones come and go too fast for anybody to ask them. */
 		if (p->is_first || now - p->began_mono_ns >= SOCKET_AFTER_NS)
 			sn_guest_open_socket(g);
@@ -130,11 +131,15 @@ sn_service_tick(struct sn_service *s)
 	for (struct sn_guest *g = s->guests; g != NULL; g = g->next) {
 		uint64_t begun = sn_guest_cost_begin();
 		uint32_t n = g->process->has_segment ? sn_process_drain(g->process, RECORDS_A_TICK, &fullest) : 0;
+		uint64_t cost;
 
 		if (n > taken)
 			taken = n;
+		cost = sn_guest_cost_end(g, begun);
+		g->sample_ns += n > 0 ? cost : 0;	/* a look at empty rings costs at any rate */
+		begun = sn_guest_cost_begin();
 		hurry |= sn_process_publish(g->process);
-		sn_guest_cost_end(g, begun);
+		(void)sn_guest_cost_end(g, begun);
 	}
 	now = sn_clock_mono_ns();
 	if (now >= s->next_scan_ns) {
