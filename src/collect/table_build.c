@@ -16,7 +16,6 @@
 #define BLOCKS_MAX	4u
 #define BLOCK_BYTES_MAX	(256u << 20)
 #define CIES_MAX	(1u << 18)
-#define GAP_MIN		16u	/* less between two functions is padding, which nothing runs */
 
 #define KNOWN		UINT32_MAX	/* as number of the CIE: code without */
 
@@ -240,18 +239,26 @@ run_piece(struct build *b, const struct piece *p)
 	return p->limit <= b->done ? 0 : sn_rows_add(&b->rows, p->start < b->done ? b->done : p->start, &bad);
 }
 
-/* Code without CFI, if it is more than padding.  That behind a trampoline is never. */
+/*
+ * Code without CFI up to the next function; padding too, which takes nothing from the function before it.  The byte
+ * before a function is as its entry: there lie "return addresses" that no call made (makecontext's, a signal's).
+ */
 static int
-fill_gap(struct build *b, uint32_t to)
+fill_gap(struct build *b, uint32_t to, bool to_function)
 {
 	static const struct sn_rule none = { .cfa = SN_CFA_NONE };
-	const struct sn_rows *r = &b->rows;
+	struct sn_rule entry = { .cfa = SN_CFA_SP };
+	int err;
 
 	if (to <= b->done)
 		return 0;
-	if (to - b->done < GAP_MIN && r->nrows > 0 && r->rule[r->row[r->nrows - 1].rule].cfa != SN_CFA_SIGNAL)
-		return 0;
-	return sn_rows_add(&b->rows, b->done, &none);
+	if (b->block[0].machine == EM_X86_64) {
+		entry.cfa_off = 8;
+		entry.ra = SN_SAVED_CFA;
+		entry.ra_off = -8;
+	}
+	err = to - b->done > 1 || !to_function ? sn_rows_add(&b->rows, b->done, &none) : 0;
+	return err == 0 && to_function ? sn_rows_add(&b->rows, to - 1, &entry) : err;
 }
 
 static int
@@ -263,7 +270,7 @@ run_all(struct build *b)
 	for (uint32_t i = 0; i < b->npieces && err >= 0; i++) {
 		const struct piece *p = &b->piece[i];
 
-		err = fill_gap(b, p->start);
+		err = fill_gap(b, p->start, true);
 		if (err == 0 && p->cie == KNOWN)
 			err = run_known(b, p, i + 1 < b->npieces ? p + 1 : NULL);
 		else if (err == 0)
@@ -271,7 +278,7 @@ run_all(struct build *b)
 		if (err == 0 && p->limit > b->done)
 			b->done = p->limit;
 	}
-	return err < 0 ? err : fill_gap(b, (uint32_t)text);
+	return err < 0 ? err : fill_gap(b, (uint32_t)text, false);
 }
 
 static int

@@ -123,8 +123,8 @@ known_init(const struct sn_image *image, uint64_t vaddr, struct sn_known_code *k
 	} code = { { 0 } };
 
 	*k = (struct sn_known_code){ .start = vaddr };
-	/* .fini may be shorter than what is read, but is not the last thing in its segment's page */
-	for (size_t len = HEAD_BYTES; len >= 8; len -= 4) {
+	/* .fini may be shorter than what is read, and mostly is the last thing in its segment, to the byte */
+	for (size_t len = HEAD_BYTES; len >= 8; len--) {
 		if (read_code(image, vaddr, &code, len))
 			return image->machine == EM_X86_64 ? init_x86_64(code.byte, k) : init_aarch64(code.op, k);
 	}

@@ -285,7 +285,8 @@ find_cfa(struct frame *f, const struct sn_rule *q, uint64_t *cfa)
 static void
 restore(struct frame *f, uint64_t *reg, uint8_t how, uint64_t cfa, uint64_t old_fp, int16_t off)
 {
-	if (how == SN_SAVED_SAME)
+	/* gcc's epilogues of realigned frames go on to say "at FP" when FP and all else are restored already. */
+	if (how == SN_SAVED_SAME || (how == SN_SAVED_FP && (old_fp < f->sp || old_fp >= cfa)))
 		return;
 	if (how > SN_SAVED_FP ||
 	    !sn_read(&f->reader, (how == SN_SAVED_CFA ? cfa : old_fp) + (uint64_t)(int64_t)off, reg))
@@ -411,6 +412,10 @@ sn_walk_tables(struct sn_walk *w, const ucontext_t *uc, uint64_t *frames, uint32
 	w->guessed = false;
 	for (;;) {
 		q = find_rule(w, &f, &known);
+		if (!known && !f.exact && find_text(w, f.pc - 1) == NULL) {
+			step = STEP_UNKNOWN;	/* no code at all: whatever that was, it was no return address */
+			break;
+		}
 		frames[n++] = f.exact ? f.pc : f.pc - 1;
 		step = step_once(w, &f, q, known);
 		if (step != STEP_FRAME)

@@ -145,6 +145,19 @@ START_TEST(realigned_frame_is_left_through_its_saved_pointer)
 }
 END_TEST
 
+START_TEST(frame_pointer_restored_in_the_epilogue_is_not_looked_for_at_itself)
+{
+	/* behind leave: FP is the caller's, and the CFI goes on to say that it is at FP */
+	store.rules[1].fp = SN_SAVED_FP;
+	set_regs(TEXT, at_word(2), at_word(20));
+	stack[3] = TEXT + 0x201;	/* rule 2: needs FP */
+	stack[21] = TEXT + 0x301;
+	ck_assert_uint_eq(sn_walk_tables(&w, &uc, frames, 64), 3);
+	ck_assert_uint_eq(frames[2], TEXT + 0x300);
+	ck_assert_int_eq(w.end, SN_WALK_COMPLETE);
+}
+END_TEST
+
 START_TEST(limit_of_frames_is_truncation_and_exact_depth_is_not)
 {
 	set_regs(TEXT, at_word(0), 0);
@@ -163,8 +176,8 @@ START_TEST(what_no_rule_expresses_and_unknown_code_ask_for_another_way)
 	ck_assert_uint_eq(sn_walk_tables(&w, &uc, frames, 64), 1);
 	ck_assert_int_eq(w.end, SN_WALK_UNKNOWN);
 	set_regs(TEXT, at_word(0), 0);
-	stack[1] = 0x7700000;
-	ck_assert_uint_eq(sn_walk_tables(&w, &uc, frames, 64), 2);
+	stack[1] = 0x7700000;		/* no code at all: not a frame */
+	ck_assert_uint_eq(sn_walk_tables(&w, &uc, frames, 64), 1);
 	ck_assert_int_eq(w.end, SN_WALK_UNKNOWN);
 	/* a module that may be gone */
 	map->text[0].stays = 0;
@@ -310,6 +323,7 @@ main(void)
 	tcase_add_test(t, frames_follow_their_rules_over_borders_of_buckets);
 	tcase_add_test(t, return_address_at_a_border_belongs_to_the_call_before_it);
 	tcase_add_test(t, realigned_frame_is_left_through_its_saved_pointer);
+	tcase_add_test(t, frame_pointer_restored_in_the_epilogue_is_not_looked_for_at_itself);
 	tcase_add_test(t, limit_of_frames_is_truncation_and_exact_depth_is_not);
 	tcase_add_test(t, what_no_rule_expresses_and_unknown_code_ask_for_another_way);
 	tcase_add_test(t, code_without_cfi_is_guessed_and_said_so);
