@@ -54,7 +54,7 @@ struct profiler_options {
 	unsigned depth;			/* frames kept of a stack, 16 to 1024; default 512 */
 	int signal;			/* that takes samples: SIGPROF, SIGRTMIN to SIGRTMAX; default SIGPROF */
 	int dump_signal;		/* at which the file is written, SIGUSR2 for one; 0 is none */
-	const char *budget;		/* what sonde may cost, percent of CPU time: "0.01" to "100", "off"; default "1" */
+	const char *budget;		/* percent of CPU time that it may cost, "0.01" to "100", "off"; default "1" */
 };
 
 /*

@@ -94,10 +94,12 @@ add_comments(const struct sn_options *o, const struct sn_figures *f, const char 
 	int err;
 
 	err = sn_profile_comment(prof, "sonde: engine=%s asked=%lldHz effective=%.1fHz signals=%llu lost=%llu "
-		"truncated=%llu unwind_failed=%llu handler=%.3f%% delivery=%.3f%% collector=%.2f%%", prof->engine, (long long)o->hz,
+		"truncated=%llu unwind_failed=%llu handler=%.3f%% delivery=%.3f%% "
+		"collector=%.2f%%", prof->engine, (long long)o->hz,
 		prof->hz_effective, (unsigned long long)c->samples, (unsigned long long)c->lost,
 		(unsigned long long)c->truncated, (unsigned long long)c->unwind_failed,
-		100.0 * (double)c->handler_ns / cpu, 100.0 * (double)c->delivery_ns / cpu, 100.0 * (double)f->own_cpu_ns / cpu);
+		100.0 * (double)c->handler_ns / cpu, 100.0 * (double)c->delivery_ns / cpu,
+		100.0 * (double)f->own_cpu_ns / cpu);
 	if (err == 0 && *why != '\0')
 		err = sn_profile_comment(prof, "# engine: %s", why);
 	if (err == 0)

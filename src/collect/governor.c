@@ -200,8 +200,8 @@ change(struct sn_process *p, const struct sn_options *o, const struct sn_spent *
 	uint64_t now = sn_clock_mono_ns();
 	uint32_t fullest = 0;
 
-	sn_log(SN_LOG_FILE, "process %d: %.4gHz after %.4gHz, which cost %.3f%% of its CPU time; budget %g%%", (int)p->pid,
-		(double)o->hz / sn_paces[pace], (double)o->hz / sn_paces[g->pace],
+	sn_log(SN_LOG_FILE, "process %d: %.4gHz after %.4gHz, which cost %.3f%% of its CPU time; budget %g%%",
+		(int)p->pid, (double)o->hz / sn_paces[pace], (double)o->hz / sn_paces[g->pace],
 		100.0 * (double)(span->signal_ns + span->sample_ns + span->fixed_ns) / (double)span->cpu_ns,
 		(double)o->budget / 10000);
 	(void)sn_process_drain(p, UINT32_MAX, &fullest);

@@ -2,14 +2,8 @@
  *
  * test_governor.c - which rate keeps the budget, and that a lower one samples each period with the same chance.
  */
-#include <check.h>
-#include <string.h>
+#include "unit/window_fixture.h"
 
-#include "base/clock.h"
-#include "collect/process.h"
-#include "hot/hot.h"
-
-#define MS	1000000ull
 #define SEC	SN_NS_PER_SEC
 #define TICK	(4 * MS)
 #define PERIOD	(10 * MS)
@@ -183,6 +177,127 @@ START_TEST(paces_that_the_program_wrote_over_stay_in_bounds)
 }
 END_TEST
 
+/* ---- a process ---- */
+
+/* It has run and been sampled for ten seconds, as far as the governor knows: this cost is of all of them. */
+static void
+after_ten_seconds(uint64_t cpu_ns, uint64_t own_ns)
+{
+	uint64_t now = sn_clock_mono_ns();
+
+	p->began_mono_ns = now - 20 * SEC;
+	p->governor.spent[0] = (struct sn_spent){ .time_ns = now - 10 * SEC, .cpu_ns = p->cpu_ns };
+	p->governor.spent_count = 1;
+	p->cpu_ns += cpu_ns;
+	sn_process_govern(p, &options, own_ns, own_ns);
+}
+
+static uint32_t
+pace(void)
+{
+	return p->seg.wishes->pace;
+}
+
+START_TEST(change_of_rate_is_told_to_the_program_and_begins_a_span)
+{
+	uint32_t cuts = p->cut_count;
+	struct sn_window w;
+
+	after_ten_seconds(10 * SEC, 50 * MS);
+	ck_assert_uint_eq(pace(), 0);
+	after_ten_seconds(10 * SEC, 390 * MS);
+	ck_assert_uint_eq(pace(), SN_PACE(4u, 10 * 4 / 4 < 8 ? 10u : 8u));
+	ck_assert_uint_eq(p->count.rate_changes, 1);
+	ck_assert_uint_gt(p->cut_count, cuts);
+	ck_assert_int_eq(sn_process_window(p, &options, p->governor.since_ns, UINT64_MAX, 0, &w), 0);
+	sn_profile_free(&w.profile);
+	/* A new program in the process, which begins at the rate in force. */
+	ck_assert_int_eq(sn_process_begin_image(p, &options, 8, NULL), 0);
+	ck_assert_uint_eq(sn_pace_every(pace()), 4);
+}
+END_TEST
+
+START_TEST(no_budget_no_change)
+{
+	options.budget = 0;
+	after_ten_seconds(10 * SEC, 5 * SEC);
+	ck_assert_uint_eq(pace(), 0);
+	options.budget = ONE_PERCENT;
+	options.named = SN_NAMED(hz);
+	after_ten_seconds(10 * SEC, 5 * SEC);
+	ck_assert_uint_eq(pace(), 0);
+	options.named = 0;
+	p->sampling = false;
+	after_ten_seconds(10 * SEC, 5 * SEC);
+	ck_assert_uint_eq(pace(), 0);
+	p->sampling = true;
+	after_ten_seconds(10 * SEC, 5 * SEC);
+	ck_assert_uint_ne(pace(), 0);
+}
+END_TEST
+
+START_TEST(higher_rate_that_did_not_last_is_tried_more_seldom)
+{
+	after_ten_seconds(10 * SEC, 150 * MS);
+	ck_assert_uint_eq(p->governor.pace, 1);
+	for (uint64_t hold = 10 * SEC; hold < 600 * SEC; hold = hold < 300 * SEC ? 2 * hold : 600 * SEC) {
+		ck_assert_uint_eq(p->governor.hold_ns, hold);
+		p->governor.hold_ns = 0;		/* … is over */
+		after_ten_seconds(10 * SEC, 0);
+		ck_assert_uint_eq(p->governor.pace, 0);
+		p->governor.hold_ns = hold;
+		after_ten_seconds(10 * SEC, 150 * MS);
+		ck_assert_uint_eq(p->governor.pace, 1);
+	}
+	p->governor.raised_ns -= 61 * SEC;
+	p->governor.pace = 0;
+	after_ten_seconds(10 * SEC, 150 * MS);
+	ck_assert_uint_eq(p->governor.hold_ns, 10 * SEC);
+}
+END_TEST
+
+/* What a torn segment says of handlers and signals is at most all that the program used, and takes no span apart. */
+START_TEST(figures_of_a_torn_segment_do_no_harm)
+{
+	static const uint64_t odd[] = { 0, UINT64_MAX, 1, INT64_MAX, 0, UINT64_MAX / 2 };
+	uint32_t slot = begin_thread(900001, 0x1000);
+	struct sn_window w;
+
+	for (int i = 0; i < 6; i++) {
+		p->seg.slots[slot].handler_ns = odd[i];
+		p->seg.slots[slot].signals = odd[5 - i];
+		p->seg.wishes->pace = (uint32_t)odd[i];
+		p->seg.slots[slot].more_ticks = (uint32_t)odd[i];
+		after_ten_seconds(10 * SEC, 50 * MS);
+		ck_assert_uint_lt(p->governor.pace, SN_PACES);
+		ck_assert_uint_eq(sn_pace_every(pace()), sn_paces[p->governor.pace]);
+		ck_assert_int_eq(sn_process_so_far(p, &options, 0, &w), 0);
+		sn_profile_free(&w.profile);
+	}
+}
+END_TEST
+
+/* A sample of 16 periods where 10 are credited, or none yet. */
+START_TEST(profile_adds_up_though_weights_are_ahead_or_behind)
+{
+	uint32_t slot = begin_thread(900001, 0x1000);
+	struct sn_window w;
+
+	p->count.rate_changes = 1;
+	burn(slot, 100 * MS, 10, 0x1111);
+	p->seg.slots[slot].credited_ns -= 60 * MS;	/* a fixture's sample is credited whole */
+	for (uint64_t ms = 100; ms <= 300; ms += 100) {
+		p->seg.slots[slot].credited_ns += ms == 100 ? 0 : 130 * MS;
+		burn(slot, ms == 100 ? 0 : 100 * MS, 0, 0);
+		ck_assert_int_eq(sn_process_so_far(p, &options, 0, &w), 0);
+		ck_assert_uint_eq(sn_profile_total(&w.profile), ms / 10);
+		sn_profile_free(&w.profile);
+	}
+	ck_assert_int_eq(sn_process_finish(p, &options, 0), 0);
+	ck_assert_uint_eq(sn_profile_total(&p->profile), 30);
+}
+END_TEST
+
 /* ---- the program's side: weights ---- */
 
 static int
@@ -305,6 +420,14 @@ main(void)
 	tcase_add_test(tc, every_tick_has_its_weight_at_any_pace_and_across_changes);
 	tcase_add_test(tc, sum_of_weights_stays_by_the_time_credited);
 	tcase_add_test(tc, expiry_credits_the_interval_of_its_timer);
+	suite_add_tcase(suite, tc);
+	tc = tcase_create("process");
+	tcase_add_checked_fixture(tc, set_up, tear_down);
+	tcase_add_test(tc, change_of_rate_is_told_to_the_program_and_begins_a_span);
+	tcase_add_test(tc, no_budget_no_change);
+	tcase_add_test(tc, higher_rate_that_did_not_last_is_tried_more_seldom);
+	tcase_add_test(tc, figures_of_a_torn_segment_do_no_harm);
+	tcase_add_test(tc, profile_adds_up_though_weights_are_ahead_or_behind);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

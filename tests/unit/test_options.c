@@ -96,8 +96,8 @@ END_TEST
 
 START_TEST(read_wrong_percent_is_refused_with_the_range)
 {
-	static const char *const wrong[] = { "0", "0.009", "100.0001", "101", "1%", "1.", ".5", "-1", "0.00001", "1.23456",
-		"1,5", "1e1", " 1", "1.0.0", "none", "99999999999999999999" };
+	static const char *const wrong[] = { "0", "0.009", "100.0001", "101", "1%", "1.", ".5", "-1", "0.00001",
+		"1.23456", "1,5", "1e1", " 1", "1.0.0", "none", "99999999999999999999" };
 
 	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
 		char assignment[64];
