@@ -53,6 +53,16 @@ ticks_at(uint32_t pace, uint64_t period_ns, uint64_t tick_ns)
 	return ticks > 0 ? (uint32_t)ticks : 1;
 }
 
+/* CPU time from one sample to the next: at most one comes with each expiry. */
+static double
+sample_every(uint32_t pace, const struct sn_tempo *t)
+{
+	uint64_t least = t->tick_ns * ticks_at(pace, t->period_ns, t->tick_ns);
+	uint64_t every = t->period_ns * sn_paces[pace];
+
+	return (double)(every > least ? every : least);
+}
+
 uint32_t
 sn_governor_decide(const struct sn_spent *span, const struct sn_tempo *now, uint64_t budget_ppm, uint64_t hold_ns)
 {
@@ -71,7 +81,7 @@ sn_governor_decide(const struct sn_spent *span, const struct sn_tempo *now, uint
 	ticks = ticks_at(pace, now->period_ns, now->tick_ns);
 	best = pace > 0 && span->time_ns >= hold_ns ? pace - 1 : pace;
 	for (; best < SN_PACES - 1; best++) {
-		double then = (double)span->sample_ns * sn_paces[pace] / sn_paces[best] +
+		double then = (double)span->sample_ns * sample_every(pace, now) / sample_every(best, now) +
 		    (double)span->signal_ns * ticks / ticks_at(best, now->period_ns, now->tick_ns);
 
 		if (then <= (best < pace ? room * RAISE_BELOW : room))
@@ -239,6 +249,8 @@ sn_process_govern(struct sn_process *p, const struct sn_options *o, uint64_t own
 	tempo = tempo_of(p);
 	pace = sn_governor_decide(&span, &tempo, (uint64_t)o->budget, g->hold_ns > WINDOW_NS ? g->hold_ns : WINDOW_NS);
 	if (pace > g->pace && sn_process_uses_perf(p)) {
+		sn_log(SN_LOG_FILE, "process %d: timers after perf events, which cost more than %g%% of its CPU time",
+			(int)p->pid, (double)o->budget / 10000);
 		SN_STORE_RELEASE(&p->seg.wishes->drive_why, (uint32_t)SN_WHY_BUDGET);
 		g->spent_count = 0;
 	} else if (pace != g->pace) {

@@ -59,6 +59,18 @@ START_TEST(signals_cost_less_as_timers_expire_more_seldom)
 }
 END_TEST
 
+/* 1000 Hz of timers are 250 samples, each of four periods: only from the fourth on there are fewer. */
+START_TEST(rates_above_the_tick_fall_from_the_tick_on)
+{
+	struct sn_spent span = busy(0, 390 * MS, 0);
+	struct sn_tempo now = { .period_ns = MS, .tick_ns = TICK };
+
+	ck_assert_uint_eq(sn_governor_decide(&span, &now, ONE_PERCENT, HOLD), 4);	/* one of 16 */
+	now.tick_ns = 0;			/* perf events */
+	ck_assert_uint_eq(sn_governor_decide(&span, &now, ONE_PERCENT, HOLD), 2);
+}
+END_TEST
+
 START_TEST(what_no_rate_can_save_does_not_lower_it)
 {
 	/* A program that hardly runs: to look at its clocks alone costs twice the budget. */
@@ -409,6 +421,7 @@ main(void)
 	tcase_add_test(tc, rate_stays_while_the_cost_is_within_the_budget);
 	tcase_add_test(tc, rate_falls_just_so_far_that_the_cost_fits);
 	tcase_add_test(tc, signals_cost_less_as_timers_expire_more_seldom);
+	tcase_add_test(tc, rates_above_the_tick_fall_from_the_tick_on);
 	tcase_add_test(tc, what_no_rate_can_save_does_not_lower_it);
 	tcase_add_test(tc, idle_programs_say_nothing);
 	tcase_add_test(tc, before_ten_seconds_only_a_cost_far_off_counts);
