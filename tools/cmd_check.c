@@ -343,10 +343,10 @@ show_limit(struct finding *f, const char *name, int what, uint64_t least, const 
 static void
 check_limits(struct finding *f)
 {
-	uint64_t bytes = sn_segment_size(SN_SLOTS_DEFAULT, SN_RING_COPY);
+	uint64_t bytes = sn_segment_size(SN_SLOTS_FEW, SN_RING_COPY);
 
 	show_limit(f, "NOFILE", RLIMIT_NOFILE, 64, "raise ulimit -n to 64");
-	show_limit(f, "SIGPENDING", RLIMIT_SIGPENDING, SN_SLOTS_DEFAULT, "one timer a thread: raise ulimit -i");
+	show_limit(f, "SIGPENDING", RLIMIT_SIGPENDING, SN_SLOTS_FEW, "one timer a thread: raise ulimit -i");
 	show_limit(f, "AS", RLIMIT_AS, 2 * bytes, "fewer threads have a slot: raise ulimit -v");
 	show_limit(f, "MEMLOCK", RLIMIT_MEMLOCK, 0, "");
 	show_limit(f, "NPROC", RLIMIT_NPROC, 16, "raise ulimit -u");
@@ -374,7 +374,7 @@ can_map(uint64_t bytes)
 static void
 check_memory(struct finding *f)
 {
-	uint32_t slots = SN_SLOTS_DEFAULT;
+	uint32_t slots = SN_SLOTS_FEW;
 	uint64_t bound = sn_cgroup_memory("/proc/self/cgroup", "/sys/fs/cgroup");
 	unsigned long long mib = 0;
 	int err = 0;
@@ -389,7 +389,7 @@ check_memory(struct finding *f)
 			"memfd_create", strerror(err));
 	else if (err != 0)
 		find(f, LIMITED, "a shared segment for %u threads at a time, not for %u (%llu MiB of address space: "
-			"%s); raise ulimit -v and -f", slots, SN_SLOTS_DEFAULT, mib, strerror(err));
+			"%s); raise ulimit -v and -f", slots, SN_SLOTS_FEW, mib, strerror(err));
 	else
 		find(f, OK, "the shared segment can be mapped");
 	if (bound == 0)

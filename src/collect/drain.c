@@ -98,23 +98,6 @@ take_filtered(struct sn_process *p, uint32_t slot)
 	v->filtered_weight = weight;
 }
 
-/* Slots that were claimed by now.  Inside, the program maps more rings as its threads need them. */
-static void
-find_slots(struct sn_process *p)
-{
-	uint32_t ready = p->seg.nslots;
-
-	if (p->host != NULL) {
-		ready = SN_LOAD_ACQUIRE(&p->seg.shared->slots_ready);
-		if (ready > p->seg.nslots)
-			ready = p->seg.nslots;
-		memcpy(p->seg.ring_chunk, p->host->segment->ring_chunk,
-			(ready + SN_CHUNK_SLOTS - 1) / SN_CHUNK_SLOTS * sizeof(p->seg.ring_chunk[0]));
-	}
-	while (p->slots_used < ready && SN_LOAD_RELAXED(&p->seg.slots[p->slots_used].uses) != 0)
-		p->slots_used++;
-}
-
 /*
  * Pages of a ring are given back as they are consumed?  Outside when all rings hold too much; inside each
  * ring may keep what it touches first: the program's memory is counted with ours there.
@@ -128,35 +111,59 @@ gives_back(const struct sn_process *p, uint32_t slot)
 	return p->ring_touched > p->memory_bound / 4;
 }
 
-uint32_t
-sn_process_drain(struct sn_process *p, uint32_t max_records, uint32_t *fullest)
+/* What one slot has, at most max_records.  How many that was. */
+static uint32_t
+drain_slot(struct sn_process *p, uint32_t slot, uint32_t max_records, uint32_t *fullest)
+{
+	struct sn_slot *sl = &p->seg.slots[slot];
+	uint64_t fill = SN_LOAD_RELAXED(&sl->resv) - SN_LOAD_RELAXED(&sl->head);
+	bool punch = gives_back(p, slot);
+	struct sn_drain_result res;
+	uint32_t level;
+
+	take_lost(p, slot);
+	take_filtered(p, slot);
+	if (fill == 0)
+		return 0;
+	level = fill >= p->seg.ring_bytes ? 256 : (uint32_t)(fill * 256 / p->seg.ring_bytes);
+	if (level > *fullest)
+		*fullest = level;
+	res = sn_drain_ring(&p->seg, slot, max_records, p->memfd, punch, sn_process_take, p);
+	p->count.bad_records += res.bad;
+	if (!punch && SN_LOAD_RELAXED(&sl->head) <= p->seg.ring_bytes)
+		p->ring_touched += res.consumed;	/* the first lap touches pages, later ones find them */
+	watch_stuck(p, slot, &res);
+	return res.records;
+}
+
+static uint32_t
+drain_from(struct sn_process *p, uint32_t first, uint32_t end, uint32_t max_records, uint32_t *fullest)
 {
 	uint32_t taken = 0;
 
-	find_slots(p);
-	for (uint32_t n = 0; n < p->slots_used && taken < max_records; n++) {
-		uint32_t i = (p->drain_first + n) % p->slots_used;	/* each has its turn to be first */
-		struct sn_slot *sl = &p->seg.slots[i];
-		uint64_t fill = SN_LOAD_RELAXED(&sl->resv) - SN_LOAD_RELAXED(&sl->head);
-		bool punch = gives_back(p, i);
-		struct sn_drain_result res;
-		uint32_t level;
+	for (uint32_t i = sn_process_next_pending(p, first); i < end && taken < max_records;
+	    i = sn_process_next_pending(p, i + 1)) {
+		const struct sn_slot *sl = &p->seg.slots[i];
 
-		take_lost(p, i);
-		take_filtered(p, i);
-		if (fill == 0)
-			continue;
-		level = fill >= p->seg.ring_bytes ? 256 : (uint32_t)(fill * 256 / p->seg.ring_bytes);
-		if (level > *fullest)
-			*fullest = level;
-		res = sn_drain_ring(&p->seg, i, max_records - taken, p->memfd, punch, sn_process_take, p);
-		taken += res.records;
-		p->count.bad_records += res.bad;
-		if (!punch && SN_LOAD_RELAXED(&sl->head) <= p->seg.ring_bytes)
-			p->ring_touched += res.consumed;	/* the first lap touches pages, later ones find them */
-		watch_stuck(p, i, &res);
+		taken += drain_slot(p, i, max_records - taken, fullest);
+		/* What is not taken yet, or half written, is looked at again without another word of its owner. */
+		if (SN_LOAD_RELAXED(&sl->resv) == SN_LOAD_RELAXED(&sl->head))
+			p->pending[i / 64] &= ~(1ull << i % 64);
 	}
-	p->drain_first = p->slots_used > 0 ? (p->drain_first + 1) % p->slots_used : 0;
+	return taken;
+}
+
+uint32_t
+sn_process_drain(struct sn_process *p, uint32_t max_records, uint32_t *fullest)
+{
+	uint32_t first, taken;
+
+	sn_process_find_news(p);
+	first = p->drain_first;			/* each has its turn to be first */
+	taken = drain_from(p, first, p->slots_used, max_records, fullest);
+	if (taken < max_records)
+		taken += drain_from(p, 0, first, max_records - taken, fullest);
+	p->drain_first = p->slots_used > 0 ? (first + 1) % p->slots_used : 0;
 	return taken;
 }
 
@@ -165,6 +172,8 @@ sn_process_drain_last(struct sn_process *p)
 {
 	uint32_t fullest = 0;
 
+	/* Who died in the middle of a record may not have said so. */
+	memset(p->pending, 0xff, sizeof(p->pending));
 	/* Once round takes a whole ring of each: somebody who still writes there cannot keep us. */
 	(void)sn_process_drain(p, UINT32_MAX, &fullest);
 	for (uint32_t i = 0; i < p->slots_used; i++) {

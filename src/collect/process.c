@@ -72,7 +72,7 @@ drop_segment(struct sn_process *p)
 	p->unwinder = NULL;
 	sn_jit_free(p);
 	if (p->has_segment && p->host == NULL)		/* inside it is the program's own */
-		(void)munmap(p->seg.base, p->seg.bytes);
+		sn_process_unmap(p);
 	if (p->memfd >= 0)
 		(void)close(p->memfd);
 	free(p->views);
@@ -82,7 +82,9 @@ drop_segment(struct sn_process *p)
 	p->slots_used = 0;
 	p->stray_count = 0;
 	p->ring_touched = 0;
-	p->drain_first = 0;
+	p->drain_first = p->look_next = 0;
+	p->strays_next_ns = 0;
+	memset(p->pending, 0, sizeof(p->pending));
 }
 
 /* The program in this process is over: all that its segment says goes into the profile. */
@@ -171,6 +173,7 @@ make_segment(struct sn_process *p, const struct sn_options *o, uint32_t nslots)
 {
 	uint32_t ring_bytes = o->unwind == SN_UNWIND_LIBUNWIND ? SN_RING_COPY : SN_RING_FRAMES;
 	uint64_t bytes = sn_segment_size(nslots, ring_bytes);
+	uint64_t before_rings = bytes - (uint64_t)nslots * ring_bytes;
 	struct sn_segment_options so;
 	uint32_t cookie = 0;
 	void *base;
@@ -184,7 +187,7 @@ make_segment(struct sn_process *p, const struct sn_options *o, uint32_t nslots)
 		return -errno;
 	if (ftruncate(p->memfd, (off_t)bytes) < 0)
 		return -errno;
-	base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, p->memfd, 0);
+	base = mmap(NULL, before_rings, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, p->memfd, 0);
 	if (base == MAP_FAILED)
 		return -errno;
 	sn_segment_options_from(&so, o);
@@ -193,12 +196,15 @@ make_segment(struct sn_process *p, const struct sn_options *o, uint32_t nslots)
 	sn_segment_format(base, nslots, ring_bytes, cookie, &so);
 	p->way = so.way;
 	fill_header(p, base);
-	err = sn_segment_open(&p->seg, base, bytes);
+	err = sn_segment_open(&p->seg, base, before_rings);
 	if (err < 0) {
-		(void)munmap(base, bytes);
+		(void)munmap(base, before_rings);
 		return err;
 	}
 	p->has_segment = true;
+	err = sn_process_map_rings(p, 0);
+	if (err < 0)
+		return err;
 	sn_process_offer_tables(p);
 	sn_process_tell_pace(p);
 	(void)fcntl(p->memfd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW);

@@ -59,6 +59,8 @@ struct sn_thread_view {
 	uint64_t filtered_weight;		/* of the slot: what its program's filter refused, up to here */
 	uint64_t taken_weight;			/* of the slot: samples that came through its ring */
 	uint64_t stuck_pos, stuck_since_ns;	/* a record that stays half written */
+	uint64_t signals;			/* of the slot, when its clock was last read */
+	uint32_t looked;			/* in which scan that was */
 };
 
 /* A thread of the program that has no slot: it bypassed pthread_create. */
@@ -150,6 +152,11 @@ struct sn_process {
 	uint32_t stray_count;
 	uint64_t ring_touched;		/* bytes of rings that hold pages */
 	uint32_t drain_first;		/* slot at which the next drain begins */
+	uint64_t pending[SN_SLOTS_MAX / 64];	/* a bit a slot that has, or had at the last look, something to take */
+	uint32_t scans;			/* how many there were */
+	uint32_t look_next;		/* slot at which those that seem to do nothing are looked at next */
+	int64_t rest_known_ns;		/* what no thread accounts for, when all had been looked at */
+	uint64_t strays_next_ns;	/* when the list of threads may be read again */
 	uint64_t samples_before;	/* … this image began */
 	struct sn_comm passing;		/* of a thread whose slot has another one by now */
 
@@ -294,6 +301,20 @@ int sn_process_refresh_modules(struct sn_process *p);
 /* Have the modules that a record of this generation was taken among, as far as they are known. */
 void sn_process_modules_of(struct sn_process *p, uint32_t generation);
 
+/* rings.c */
+
+/*
+ * Map the rings of slots up to this one, which the program is about to use.  0; -ENOSPC: there is no such slot; or why
+ * it cannot be done: the program is not given those either then.
+ */
+int sn_process_map_rings(struct sn_process *p, uint32_t slot);
+/* Of an image that is over: rings and all. */
+void sn_process_unmap(struct sn_process *p);
+/* Find slots that were claimed by now, and which of all have something to take: p->slots_used, p->pending. */
+void sn_process_find_news(struct sn_process *p);
+/* The first slot with something to take, from this one on; UINT32_MAX: none. */
+uint32_t sn_process_next_pending(const struct sn_process *p, uint32_t from);
+
 /* drain.c */
 
 /* One record as taken from a ring, private to the collector and checked: payload_bytes follow rec. */
@@ -340,7 +361,10 @@ void sn_process_count(struct sn_process *p, const struct sn_seen *seen);
 
 /* threads.c */
 
-/* Read the CPU clocks and names of the process's threads, ask for those that have no timer. */
+/*
+ * Read the CPU clocks of the process's threads, ask for those that have no timer.  Of thousands that seem to do nothing
+ * some are looked at each time, in turn; more where much is not accounted for.
+ */
 void sn_process_scan(struct sn_process *p, uint32_t signal);
 /* The CPU clock of a thread that may be a zombie, into the view.  False: it cannot be read. */
 bool sn_process_last_clock(struct sn_process *p, struct sn_thread_view *v);

@@ -62,8 +62,10 @@ copy_record(const uint8_t *from, uint32_t size, struct sn_record *out)
 }
 
 static void
-punch_pages(int memfd, const struct sn_segment *s, uint8_t *from, uint64_t bytes)
+punch_pages(int memfd, const struct sn_segment *s, uint32_t slot, uint8_t *from, uint64_t bytes)
 {
+	uint32_t chunk = sn_chunk_of(slot);
+	uint64_t unused, at = sn_segment_chunk(s, chunk, &unused);
 	uint64_t first = ((uintptr_t)from + SN_PAGE - 1) & ~(uintptr_t)(SN_PAGE - 1);
 	uint64_t last = ((uintptr_t)from + bytes) & ~(uintptr_t)(SN_PAGE - 1);
 
@@ -74,7 +76,7 @@ punch_pages(int memfd, const struct sn_segment *s, uint8_t *from, uint64_t bytes
 		(void)madvise((void *)(uintptr_t)first, last - first, MADV_REMOVE);
 	else
 		(void)fallocate(memfd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-			(off_t)(first - (uintptr_t)s->base), (off_t)(last - first));
+			(off_t)(at + first - (uintptr_t)s->ring_chunk[chunk]), (off_t)(last - first));
 }
 
 struct sn_drain_result
@@ -112,7 +114,7 @@ sn_drain_ring(const struct sn_segment *s, uint32_t slot, uint32_t max_records, i
 		}
 		memset(at, 0, size);
 		if (punch)
-			punch_pages(memfd, s, at, size);
+			punch_pages(memfd, s, slot, at, size);
 		pos += size;
 		res.consumed += size;
 		SN_STORE_RELEASE(&sl->head, pos);

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -24,6 +25,16 @@
 #define COMM_AGAIN_NS	SN_NS_PER_SEC		/* names change: read them again so often */
 #define BLOCKED_NS	(SN_NS_PER_SEC / 50)	/* more uncredited time than this makes us look at the mask */
 #define ASK_MAX		5
+#define QUEUE_MARGIN	128			/* signals that must have room in the queue before we send one */
+/*
+ * Threads that took no signal since their clock was read are looked at so many at a time, in turn: 4 us each.  With
+ * few threads that is all of them, with 10,000 each comes up once in 20 s; as long as something is missing in 5 s.
+ */
+#define LOOKS		128
+#define LOOKS_MISSING	512
+#define MISSING_NS	(SN_NS_PER_SEC / 200)
+#define LONG_LIST_NS	(SN_NS_PER_SEC / 1000)	/* a list of threads that takes longer to read is read seldom: */
+#define STRAYS_SHARE	200			/* it takes at most 0.5 % of our time */
 
 /* Read a small file under /proc/PID/task/TID into text (NUL-terminated).  Length, or -errno. */
 static ssize_t
@@ -205,18 +216,28 @@ look_at_mask(const struct sn_process *p, struct sn_thread_view *v, uint64_t cpu,
 	v->looked_at_ns = uncredited;
 }
 
+/* Another thread has the slot: whoever was there before is gone, if its last word does not come. */
+static void
+meet_thread(struct sn_process *p, uint32_t slot)
+{
+	struct sn_thread_view *v = &p->views[slot];
+
+	if (v->uses != 0 && v->uses != SN_LOAD_RELAXED(&p->seg.slots[slot].uses))
+		v->gone++;
+	(void)sn_process_view(p, slot);
+}
+
 static void
 scan_slot(struct sn_process *p, uint32_t slot, uint32_t signal)
 {
 	const struct sn_slot *sl = &p->seg.slots[slot];
-	struct sn_thread_view *v;
+	struct sn_thread_view *v = &p->views[slot];
 	uint64_t cpu, credited;
 
-	if (p->views[slot].uses != 0 && p->views[slot].uses != SN_LOAD_RELAXED(&sl->uses))
-		p->views[slot].gone++;
-	v = sn_process_view(p, slot);
+	v->looked = p->scans;
 	if (v->uses == 0 || v->uses != SN_LOAD_RELAXED(&sl->uses))
 		return;
+	v->signals = SN_LOAD_RELAXED(&sl->signals);
 	if (v->closed) {
 		uint32_t state = SN_LOAD_ACQUIRE(&sl->state);
 
@@ -243,6 +264,58 @@ scan_slot(struct sn_process *p, uint32_t slot, uint32_t signal)
 	sn_process_account(p, v, cpu, credited);
 }
 
+/* Does the slot have a thread, or what is left of one, that must not wait for its turn? */
+static bool
+is_lively(const struct sn_thread_view *v, const struct sn_slot *sl)
+{
+	if (v->closed)
+		return v->timer_left;
+	return v->gone > 0 || v->signals != SN_LOAD_RELAXED(&sl->signals) ||
+	    SN_LOAD_RELAXED(&sl->state) == SN_SLOT_FREE;
+}
+
+/* All that are lively.  How many threads have a slot. */
+static uint32_t
+scan_lively(struct sn_process *p, uint32_t signal)
+{
+	uint32_t threads = 0;
+
+	for (uint32_t i = 0; i < p->slots_used; i++) {
+		const struct sn_slot *sl = &p->seg.slots[i];
+		const struct sn_thread_view *v = &p->views[i];
+
+		if (v->uses != SN_LOAD_RELAXED(&sl->uses))
+			meet_thread(p, i);
+		if (v->uses != 0 && is_lively(v, sl))
+			scan_slot(p, i, signal);
+		threads += !v->closed && SN_LOAD_RELAXED(&sl->state) != SN_SLOT_FREE;
+	}
+	return threads;
+}
+
+/* Of the others the next ones in turn. */
+static void
+scan_in_turn(struct sn_process *p, uint32_t signal)
+{
+	int64_t rest = sn_difference((int64_t)sn_process_sampled_cpu(p), (int64_t)p->accounted_ns);
+	int64_t missing = sn_difference(rest, p->rest_known_ns);
+	uint32_t looks = missing > (int64_t)MISSING_NS || missing < -(int64_t)MISSING_NS ? LOOKS_MISSING : LOOKS;
+
+	for (uint32_t n = 0; n < p->slots_used && looks > 0; n++) {
+		uint32_t i = p->look_next < p->slots_used ? p->look_next : 0;
+		const struct sn_thread_view *v = &p->views[i];
+
+		if (!v->closed && v->looked != p->scans) {
+			scan_slot(p, i, signal);
+			looks--;
+		}
+		p->look_next = i + 1;
+		if (p->look_next == p->slots_used)
+			p->rest_known_ns = sn_difference((int64_t)sn_process_sampled_cpu(p),
+				(int64_t)p->accounted_ns);
+	}
+}
+
 static int
 compare_tids(const void *a, const void *b)
 {
@@ -267,7 +340,7 @@ may_queue(const struct sn_process *p, int32_t tid)
 		return false;
 	used = strtoul(line + 7, &end, 10);
 	limit = *end == '/' ? strtoul(end + 1, NULL, 10) : 0;
-	return used < limit && limit - used > SN_SLOTS_DEFAULT / 8;
+	return used < limit && limit - used > QUEUE_MARGIN;
 }
 
 /*
@@ -321,9 +394,11 @@ meet_stray(struct sn_process *p, pid_t tid, uint32_t signal)
 		s->cpu_ns = cpu;
 		return;
 	}
+	if (p->stray_count == SN_STRAYS_MAX)
+		return;
 	/* The zombie of a main thread that called pthread_exit has had its slot, and its last word. */
 	state = read_state(p, tid);
-	if (p->stray_count < SN_STRAYS_MAX && state != 'Z' && state != 'X' && read_cpu(p, tid, &cpu))
+	if (state != 'Z' && state != 'X' && read_cpu(p, tid, &cpu))
 		p->strays[p->stray_count++] = (struct sn_stray){ .tid = tid, .cpu_ns = cpu, .seen = true };
 }
 
@@ -342,8 +417,20 @@ forget_strays(struct sn_process *p)
 	p->stray_count = n;
 }
 
+/* Has the process threads beyond those with a slot?  Where the kernel does not say, there may be some. */
+static bool
+may_have_strays(const struct sn_process *p, uint32_t with_slot)
+{
+	struct stat st;
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/task", (int)p->pid);
+	return stat(path, &st) < 0 || st.st_nlink < 3 ||	/* itself, its parent, and one a thread */
+	    st.st_nlink - 2 > with_slot + (p->host != NULL ? 1 : 0);
+}
+
 static void
-scan_strays(struct sn_process *p, uint32_t signal)
+read_list(struct sn_process *p, uint32_t signal)
 {
 	int32_t *known = malloc((p->slots_used + 1) * sizeof(*known));
 	char path[64];
@@ -369,6 +456,22 @@ scan_strays(struct sn_process *p, uint32_t signal)
 		(void)closedir(dir);
 	forget_strays(p);
 	free(known);
+}
+
+static void
+scan_strays(struct sn_process *p, uint32_t with_slot, uint32_t signal)
+{
+	uint64_t now = sn_clock_mono_ns(), took;
+
+	if (!may_have_strays(p, with_slot)) {
+		p->stray_count = 0;
+		return;
+	}
+	if (now < p->strays_next_ns)
+		return;
+	read_list(p, signal);
+	took = sn_clock_mono_ns() - now;
+	p->strays_next_ns = took > LONG_LIST_NS ? now + took * STRAYS_SHARE : 0;
 }
 
 /*
@@ -408,12 +511,15 @@ sn_process_scan(struct sn_process *p, uint32_t signal)
 	if (!sn_process_is_sampling(p))
 		urge(p);
 	if (p->sampling && same_pid_namespace(p)) {
-		for (uint32_t i = 0; i < p->slots_used; i++)
-			scan_slot(p, i, signal);
+		uint32_t with_slot;
+
+		p->scans++;
+		with_slot = scan_lively(p, signal);
+		scan_in_turn(p, signal);
 		if (!p->ended && p->host != NULL && p->host->recheck != NULL)
 			p->host->recheck();
 		if (!p->ended)
-			scan_strays(p, signal);
+			scan_strays(p, with_slot, signal);
 		sn_process_judge_perf(p);
 	}
 	sn_process_tick(p);

@@ -84,7 +84,7 @@ static int
 map_chunk(int fd, struct sn_segment *s, uint32_t n)
 {
 	uint64_t bytes, offset = sn_segment_chunk(s, n, &bytes);
-	long at = map_part(fd, offset, bytes);
+	long at = bytes > 0 ? map_part(fd, offset, bytes) : -ENOSPC;
 
 	if (is_error(at))
 		return (int)at;
@@ -144,6 +144,21 @@ sn_segment_bequeath(struct sn_segment *s)
 		s->kin = NULL;
 }
 
+static uint32_t
+fewer(uint32_t slots)
+{
+	switch (slots) {
+	case 0:
+		return SN_SLOTS_FEW;
+	case SN_SLOTS_FEW:
+		return 64;
+	case 64:
+		return 4;
+	default:
+		return 1;
+	}
+}
+
 int
 sn_connect(const char *name, uint32_t kind, uint64_t parent_cookie, struct sn_segment *out)
 {
@@ -156,7 +171,7 @@ sn_connect(const char *name, uint32_t kind, uint64_t parent_cookie, struct sn_se
 	long err = 0;
 
 	/* Where address space (ulimit -v) or the size of files (ulimit -f) is short, fewer slots do. */
-	for (uint32_t slots = 0;; slots = slots == 0 ? 64 : slots == 64 ? 4 : 1) {
+	for (uint32_t slots = 0;; slots = fewer(slots)) {
 		struct sn_offer o;
 
 		hello.max_slots = slots;
@@ -186,12 +201,10 @@ sn_connect_more(const char *name, struct sn_segment *s)
 		return -ENOSPC;
 	err = ask(name, &hello, &o);
 	if (err == 0)
-		err = map_chunk(o.fd, s, ready / SN_CHUNK_SLOTS);
+		err = map_chunk(o.fd, s, sn_chunk_of(ready));
 	drop_offer(&o);
-	if (err == 0) {
-		ready += SN_CHUNK_SLOTS;
-		SN_STORE_RELEASE(&s->shared->slots_ready, ready < s->nslots ? ready : s->nslots);
-	}
+	if (err == 0)
+		SN_STORE_RELEASE(&s->shared->slots_ready, sn_segment_ready_after(s, ready));
 	return (int)err;
 }
 

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/atomic.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/options.h"
 #include "base/syscall.h"
@@ -46,6 +47,7 @@ static struct {
 	bool active;			/* in this process or, after fork, in the parent */
 	bool prepared;
 	uint32_t growing;		/* a thread is mapping more rings */
+	uint64_t grow_after_ns;		/* it failed: not again before this */
 	uint64_t stack_bytes;		/* of a thread whose creator did not say */
 } control;
 
@@ -140,8 +142,13 @@ sn_control_claim_slot(struct sn_live_state *live)
 		(void)sn_syscall0(SYS_sched_yield);
 	}
 	slot = sn_slot_claim(&live->segment);
-	if (slot == SN_NO_SLOT && map_more(&live->segment) == 0)
-		slot = sn_slot_claim(&live->segment);
+	/* A collector that hangs must not hold up each new thread. */
+	if (slot == SN_NO_SLOT && sn_clock_mono_ns() >= control.grow_after_ns) {
+		if (map_more(&live->segment) == 0)
+			slot = sn_slot_claim(&live->segment);
+		else
+			control.grow_after_ns = sn_clock_mono_ns() + SN_NS_PER_SEC;
+	}
 	SN_STORE_RELEASE(&control.growing, 0u);
 	return slot;
 }
@@ -266,6 +273,7 @@ after_fork_in_child(void)
 	if (!control.active || sn_live() != NULL)
 		return;
 	control.growing = 0;
+	control.grow_after_ns = 0;
 	/* A value that is no slot: the thread's place for the key is there when the handler needs it. */
 	(void)pthread_setspecific(control.key, (void *)UINTPTR_MAX);
 	if (!sn_family_settles() && sn_lazy_begin(&control.state.options) < 0)

@@ -115,10 +115,14 @@ static int
 map_chunk(struct sn_segment *s, uint32_t n)
 {
 	uint64_t bytes;
+	void *at;
 
 	(void)sn_segment_chunk(s, n, &bytes);
-	s->ring_chunk[n] = map(bytes);
-	return s->ring_chunk[n] != NULL ? 0 : -ENOMEM;
+	at = bytes > 0 ? map(bytes) : NULL;
+	if (at == NULL)
+		return -ENOMEM;
+	s->ring_chunk[n] = at;
+	return 0;
 }
 
 static int
@@ -148,7 +152,7 @@ make(const struct sn_options *o, uint32_t nslots, struct sn_segment *s)
 int
 sn_memory_segment(const struct sn_options *o, struct sn_segment *s)
 {
-	static const uint32_t sizes[] = { SN_SLOTS_DEFAULT, 64, 4, 1 };
+	static const uint32_t sizes[] = { SN_SLOTS_DEFAULT, SN_SLOTS_FEW, 64, 4, 1 };
 	int err = -ENOMEM;
 
 	for (size_t i = 0; err == -ENOMEM && i < sizeof(sizes) / sizeof(sizes[0]); i++)
@@ -164,18 +168,16 @@ sn_memory_more(struct sn_segment *s)
 
 	if (ready >= s->nslots)
 		return -ENOSPC;
-	err = map_chunk(s, ready / SN_CHUNK_SLOTS);
-	if (err == 0) {
-		ready += SN_CHUNK_SLOTS;
-		SN_STORE_RELEASE(&s->shared->slots_ready, ready < s->nslots ? ready : s->nslots);
-	}
+	err = map_chunk(s, sn_chunk_of(ready));
+	if (err == 0)
+		SN_STORE_RELEASE(&s->shared->slots_ready, sn_segment_ready_after(s, ready));
 	return err;
 }
 
 void
 sn_memory_release(struct sn_segment *s)
 {
-	for (uint32_t n = 0; n * SN_CHUNK_SLOTS < s->nslots; n++) {
+	for (uint32_t n = 0; n < SN_CHUNKS_MAX; n++) {
 		uint64_t bytes;
 
 		(void)sn_segment_chunk(s, n, &bytes);

@@ -60,6 +60,7 @@ take(const struct sn_live_state *live, uint32_t slot, uint64_t credit, const uco
 		return 0;		/* thinned: no walk */
 	if (!sn_filter_admits()) {
 		SN_BUMP(&sl->filtered_weight, weight);
+		sn_ring_note(&live->segment, slot);
 		return 0;
 	}
 
@@ -69,6 +70,7 @@ take(const struct sn_live_state *live, uint32_t slot, uint64_t credit, const uco
 	} else {
 		SN_BUMP(&sl->lost_records, 1);
 		SN_BUMP(&sl->lost_weight, weight);
+		sn_ring_note(&live->segment, slot);
 	}
 	took = sn_clock_mono_ns() - began;
 	SN_BUMP(&sl->handler_ns, took < HANDLER_MAX_NS ? took : HANDLER_MAX_NS);

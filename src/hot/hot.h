@@ -36,6 +36,8 @@ void *sn_ring_reserve(const struct sn_segment *s, uint32_t slot, uint32_t size, 
 void sn_ring_publish(void *record, uint64_t word) SN_HOT;
 /* It needs only the first size bytes (a multiple of 8); 0: it is not to be, and must not be published. */
 void sn_ring_trim(const struct sn_segment *s, uint32_t slot, void *record, uint64_t *word, uint32_t size) SN_HOT;
+/* There is something for the collector to see in the slot: a record (reserving says so), or figures of lost ones. */
+void sn_ring_note(const struct sn_segment *s, uint32_t slot) SN_HOT;
 
 /* slot.c: the slots are a lock-free stack; any thread, also in a handler. */
 

@@ -7,13 +7,24 @@
  *           record can be taken for a header.
  * Ordering: resv is the owner thread's alone: a relaxed CAS, because only a handler that
  *           interrupts the owner competes with it.  The header is stored with release and
- *           loaded by the consumer with acquire; head the other way round.
+ *           loaded by the consumer with acquire; head the other way round.  The slot's bit of news comes
+ *           behind resv, with a fence: the consumer clears it before it reads resv.
  * When full: the newest record is lost and counted, never an older one.
  */
 #include <stddef.h>
 
 #include "base/atomic.h"
 #include "hot/hot.h"
+
+void
+sn_ring_note(const struct sn_segment *s, uint32_t slot)
+{
+	uint64_t *word = &s->shared->news[slot / 64], bit = 1ull << slot % 64;
+
+	SN_FENCE();		/* the collector takes the bit, then looks: it sees what we wrote, or we that it is gone */
+	if ((SN_LOAD_RELAXED(word) & bit) == 0)
+		(void)__atomic_fetch_or(word, bit, __ATOMIC_RELAXED);
+}
 
 void *
 sn_ring_reserve(const struct sn_segment *s, uint32_t slot, uint32_t size, uint64_t *word)
@@ -32,6 +43,7 @@ sn_ring_reserve(const struct sn_segment *s, uint32_t slot, uint32_t size, uint64
 		if (pos + pad + size - SN_LOAD_ACQUIRE(&sl->head) > s->ring_bytes)
 			return NULL;
 	} while (!SN_CAS_RELAXED(&sl->resv, &pos, pos + pad + size));
+	sn_ring_note(s, slot);
 
 	if (pad > 0) {
 		SN_STORE_RELEASE((uint64_t *)(void *)(ring + (pos & mask)), sn_rec_word(pos, pad) | SN_REC_PAD);

@@ -158,10 +158,10 @@ sn_segment_open(struct sn_segment *s, void *base, uint64_t bytes)
 		.maps_bytes = h.maps_bytes,
 		.cookie = h.cookie,
 	};
-	for (uint32_t n = 0; n * SN_CHUNK_SLOTS < h.nslots; n++) {
+	for (uint32_t n = 0; n < SN_CHUNKS_MAX; n++) {
 		uint64_t len, off = sn_segment_chunk(s, n, &len);
 
-		s->ring_chunk[n] = off + len <= bytes ? (uint8_t *)base + off : NULL;
+		s->ring_chunk[n] = len > 0 && off + len <= bytes ? (uint8_t *)base + off : NULL;
 	}
 	return 0;
 }
@@ -169,11 +169,20 @@ sn_segment_open(struct sn_segment *s, void *base, uint64_t bytes)
 uint64_t
 sn_segment_chunk(const struct sn_segment *s, uint32_t n, uint64_t *bytes)
 {
-	uint32_t first = n * SN_CHUNK_SLOTS;
-	uint32_t slots = s->nslots - first < SN_CHUNK_SLOTS ? s->nslots - first : SN_CHUNK_SLOTS;
+	uint32_t first = sn_chunk_first(n), end = sn_chunk_first(n + 1);
 
-	*bytes = (uint64_t)slots * s->ring_bytes;
+	if (end > s->nslots)
+		end = s->nslots;
+	*bytes = first < end ? (uint64_t)(end - first) * s->ring_bytes : 0;
 	return s->rings_off + (uint64_t)first * s->ring_bytes;
+}
+
+uint32_t
+sn_segment_ready_after(const struct sn_segment *s, uint32_t ready)
+{
+	uint32_t end = sn_chunk_first(sn_chunk_of(ready) + 1);
+
+	return end < s->nslots ? end : s->nslots;
 }
 
 void
@@ -181,13 +190,13 @@ sn_segment_fill_free_list(struct sn_segment *s)
 {
 	/*
 	 * A slot that was never used is not in a list yet: its next_free is 0 like the rest of
-	 * a fresh segment.  Linking 1024 slots would touch every page of them, so the list
+	 * a fresh segment.  Linking thousands of slots would touch every page of them, so the list
 	 * starts with slot 0 and each slot that is taken for the first time brings the next.
 	 */
 	uint32_t ready = 0;
 
-	while (ready < s->nslots && s->ring_chunk[ready / SN_CHUNK_SLOTS] != NULL)
-		ready += SN_CHUNK_SLOTS;
-	SN_STORE_RELEASE(&s->shared->slots_ready, ready < s->nslots ? ready : s->nslots);
+	while (ready < s->nslots && s->ring_chunk[sn_chunk_of(ready)] != NULL)
+		ready = sn_segment_ready_after(s, ready);
+	SN_STORE_RELEASE(&s->shared->slots_ready, ready);
 	SN_STORE_RELEASE(&s->shared->free_slots, 1ull);
 }

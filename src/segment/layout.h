@@ -30,9 +30,15 @@
 #define SN_SEGMENT_VERSION	5u
 #define SN_PAGE			4096u
 
-#define SN_SLOTS_DEFAULT	1024u
-#define SN_SLOTS_MAX		1024u
-#define SN_CHUNK_SLOTS		16u		/* rings are mapped by the program so many at a time */
+#define SN_SLOTS_DEFAULT	16384u
+#define SN_SLOTS_MAX		16384u
+#define SN_SLOTS_FEW		1024u		/* where address space or the size of files is short */
+/* Rings are mapped in chunks, as threads need them: of 16, 16, 32, 64 … slots, then always of the most. */
+#define SN_CHUNK_SLOTS		16u
+#define SN_CHUNK_SLOTS_MOST	256u
+#define SN_CHUNKS_GROWING	6u
+#define SN_CHUNKS_MAX \
+	(SN_CHUNKS_GROWING + (SN_SLOTS_MAX - 2 * SN_CHUNK_SLOTS_MOST) / SN_CHUNK_SLOTS_MOST)
 #define SN_RING_COPY		(2u << 20)	/* bytes of a ring whose records carry stack copies */
 #define SN_RING_INSIDE	(512u << 10)	/* … in the program's own memory: pages that were touched stay */
 #define SN_RING_FRAMES	(256u << 10)	/* … whose records carry frames, and seldom a copy */
@@ -143,6 +149,11 @@ struct sn_segment_shared {
 	uint32_t text_epoch;		/* of that map, counts up (release; the collector's) */
 	uint32_t next_leave;
 	struct sn_segment_leave leaves[SN_LEAVES];
+	/*
+	 * A bit a slot: its ring may hold something.  Set by the owner behind its reservation, taken by the collector
+	 * before it looks there, so that it finds the few that have something among thousands that do not.
+	 */
+	uint64_t news[SN_SLOTS_MAX / 64] __attribute__((aligned(64)));
 };
 
 /*
@@ -335,7 +346,7 @@ struct sn_segment {
 	const uint8_t *tables;		/* the store as mapped here; NULL: not */
 	uint32_t tables_bytes;		/* … so far */
 	struct sn_segment_frames *frames;
-	uint8_t *ring_chunk[SN_SLOTS_MAX / SN_CHUNK_SLOTS];	/* NULL: not mapped here */
+	uint8_t *ring_chunk[SN_CHUNKS_MAX];	/* NULL: not mapped here */
 	uint64_t rings_off;
 	uint32_t nslots;
 	uint32_t ring_bytes;
@@ -359,8 +370,11 @@ void sn_segment_format(void *base, uint32_t nslots, uint32_t ring_bytes, uint32_
  */
 int sn_segment_open(struct sn_segment *s, void *base, uint64_t bytes);
 
-/* Where chunk n of the rings lies in the memfd, and its bytes (the last one may be shorter). */
+/* Where chunk n of the rings lies in the memfd, and its bytes: of nslots the last one may have fewer; 0 if none. */
 uint64_t sn_segment_chunk(const struct sn_segment *s, uint32_t n, uint64_t *bytes);
+
+/* So many slots have their rings once the chunk is mapped in which the slot `ready` lies. */
+uint32_t sn_segment_ready_after(const struct sn_segment *s, uint32_t ready);
 
 /* Put all slots into the free list; the program's side, once, before any thread uses it. */
 void sn_segment_fill_free_list(struct sn_segment *s);
@@ -371,10 +385,33 @@ sn_segment_leave_text(const struct sn_segment *s, uint32_t n)
 	return s->maps + 2ull * s->maps_bytes + (uint64_t)n * SN_LEAVE_BYTES;
 }
 
+/* The chunk in which a slot's ring lies, and the first slot of a chunk. */
+static inline uint32_t
+sn_chunk_of(uint32_t slot)
+{
+	if (slot < SN_CHUNK_SLOTS)
+		return 0;
+	if (slot >= 2 * SN_CHUNK_SLOTS_MOST)
+		return SN_CHUNKS_GROWING + (slot - 2 * SN_CHUNK_SLOTS_MOST) / SN_CHUNK_SLOTS_MOST;
+	return 28u - (uint32_t)__builtin_clz(slot);
+}
+
+static inline uint32_t
+sn_chunk_first(uint32_t n)
+{
+	if (n == 0)
+		return 0;
+	if (n >= SN_CHUNKS_GROWING)
+		return 2 * SN_CHUNK_SLOTS_MOST + (n - SN_CHUNKS_GROWING) * SN_CHUNK_SLOTS_MOST;
+	return SN_CHUNK_SLOTS << (n - 1);
+}
+
 static inline uint8_t *
 sn_segment_ring(const struct sn_segment *s, uint32_t slot)
 {
-	return s->ring_chunk[slot / SN_CHUNK_SLOTS] + (uint64_t)(slot % SN_CHUNK_SLOTS) * s->ring_bytes;
+	uint32_t n = sn_chunk_of(slot);
+
+	return s->ring_chunk[n] + (uint64_t)(slot - sn_chunk_first(n)) * s->ring_bytes;
 }
 
 #endif

@@ -18,6 +18,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/atomic.h"
 #include "base/log.h"
 #include "collect/tables.h"
 #include "segment/handshake.h"
@@ -94,7 +95,7 @@ send_welcome(int to, int status, const struct sn_process *p)
 	struct sn_welcome w = { .status = status };
 
 	if (status == 0) {
-		w.bytes = p->seg.bytes;
+		w.bytes = sn_segment_size(p->seg.nslots, p->seg.ring_bytes);
 		w.base_bytes = p->seg.rings_off;
 	}
 	send_words(to, &w, status == 0 ? p->memfd : -1, status == 0 ? sn_tables_fd(p->file_images) : -1);
@@ -114,7 +115,9 @@ join(struct sn_service *s, const struct sn_hello *hello, const struct ucred *pee
 		return -EPERM;
 	if (hello->kind == SN_HELLO_MORE) {
 		*out = g;
-		return g != NULL && g->process->has_segment && g->process->seg.cookie == hello->cookie ? 0 : -ENOENT;
+		if (g == NULL || !g->process->has_segment || g->process->seg.cookie != hello->cookie)
+			return -ENOENT;
+		return sn_process_map_rings(g->process, SN_LOAD_RELAXED(&g->process->seg.shared->slots_ready));
 	}
 	if (g != NULL && g->process->host != NULL)
 		return -EALREADY;		/* the program that we are in has its segment */

@@ -185,6 +185,7 @@ START_TEST(lost_samples_keep_their_weight)
 
 	p->seg.slots[slot].lost_weight = 7;
 	p->seg.slots[slot].lost_records = 3;
+	sn_ring_note(&p->seg, slot);
 	drain();
 	drain();
 	ck_assert_uint_eq(sn_profile_total(&p->profile), 7);
