@@ -152,6 +152,7 @@ sn_process_view(struct sn_process *p, uint32_t slot)
 		.lost_records = v->lost_records,
 		.filtered_weight = v->filtered_weight,
 		.taken_weight = v->taken_weight,
+		.read_pos = v->read_pos,
 		.signals = SN_LOAD_RELAXED(&sl->signals),
 	};
 	return v;

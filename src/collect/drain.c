@@ -29,6 +29,7 @@ skip_ring(struct sn_process *p, uint32_t slot)
 
 	memset(sn_segment_ring(&p->seg, slot), 0, p->seg.ring_bytes);
 	SN_STORE_RELEASE(&sl->head, resv);
+	p->views[slot].read_pos = resv;
 	p->count.bad_records++;
 }
 
@@ -36,8 +37,7 @@ static void
 watch_stuck(struct sn_process *p, uint32_t slot, const struct sn_drain_result *res)
 {
 	struct sn_thread_view *v = &p->views[slot];
-	uint64_t head = SN_LOAD_RELAXED(&p->seg.slots[slot].head);
-	uint64_t now = sn_clock_mono_ns();
+	uint64_t head = v->read_pos, now = sn_clock_mono_ns();
 
 	if (!res->stuck) {
 		v->stuck_since_ns = 0;
@@ -99,26 +99,42 @@ take_filtered(struct sn_process *p, uint32_t slot)
 }
 
 /*
- * Pages of a ring are given back as they are consumed?  Outside when all rings hold too much; inside each
- * ring may keep what it touches first: the program's memory is counted with ours there.
+ * Pages of a ring are given back as they are consumed?  When all rings hold too much; inside each large ring
+ * may keep only what it touches first: the program's memory is counted with ours there.
  */
 static bool
 gives_back(const struct sn_process *p, uint32_t slot)
 {
-	if (p->host != NULL)
-		return p->seg.ring_bytes > 2 * INSIDE_RING_KEPT &&
-		    SN_LOAD_RELAXED(&p->seg.slots[slot].head) >= INSIDE_RING_KEPT;
-	return p->ring_touched > p->memory_bound / 4;
+	return p->ring_touched > p->memory_bound / 4 || (p->host != NULL && p->seg.ring_bytes > 2 * INSIDE_RING_KEPT &&
+	    SN_LOAD_RELAXED(&p->seg.slots[slot].head) >= INSIDE_RING_KEPT);
+}
+
+/* Where we go on in the slot's ring. */
+static uint64_t
+read_from(struct sn_process *p, uint32_t slot)
+{
+	uint64_t head = SN_LOAD_RELAXED(&p->seg.slots[slot].head);
+	struct sn_thread_view *v = &p->views[slot];
+
+	if (v->read_pos - head > p->seg.ring_bytes)
+		v->read_pos = head;
+	return v->read_pos;
+}
+
+static uint64_t
+pages_up_to(uint64_t pos)
+{
+	return (pos + SN_PAGE - 1) & ~(uint64_t)(SN_PAGE - 1);
 }
 
 /* What one slot has, at most max_records.  How many that was. */
 static uint32_t
 drain_slot(struct sn_process *p, uint32_t slot, uint32_t max_records, uint32_t *fullest)
 {
-	struct sn_slot *sl = &p->seg.slots[slot];
-	uint64_t fill = SN_LOAD_RELAXED(&sl->resv) - SN_LOAD_RELAXED(&sl->head);
+	uint64_t fill = SN_LOAD_RELAXED(&p->seg.slots[slot].resv) - read_from(p, slot), *pos = &p->views[slot].read_pos;
 	bool punch = gives_back(p, slot);
 	struct sn_drain_result res;
+	uint64_t before;
 	uint32_t level;
 
 	take_lost(p, slot);
@@ -128,10 +144,11 @@ drain_slot(struct sn_process *p, uint32_t slot, uint32_t max_records, uint32_t *
 	level = fill >= p->seg.ring_bytes ? 256 : (uint32_t)(fill * 256 / p->seg.ring_bytes);
 	if (level > *fullest)
 		*fullest = level;
-	res = sn_drain_ring(&p->seg, slot, max_records, p->memfd, punch, sn_process_take, p);
+	before = *pos;
+	res = sn_drain_ring(&p->seg, slot, max_records, p->memfd, punch, pos, sn_process_take, p);
 	p->count.bad_records += res.bad;
-	if (!punch && SN_LOAD_RELAXED(&sl->head) <= p->seg.ring_bytes)
-		p->ring_touched += res.consumed;	/* the first lap touches pages, later ones find them */
+	if (!punch && *pos <= p->seg.ring_bytes)	/* the first lap touches pages, later ones find them */
+		p->ring_touched += pages_up_to(*pos) - pages_up_to(before);
 	watch_stuck(p, slot, &res);
 	return res.records;
 }
@@ -143,11 +160,9 @@ drain_from(struct sn_process *p, uint32_t first, uint32_t end, uint32_t max_reco
 
 	for (uint32_t i = sn_process_next_pending(p, first); i < end && taken < max_records;
 	    i = sn_process_next_pending(p, i + 1)) {
-		const struct sn_slot *sl = &p->seg.slots[i];
-
 		taken += drain_slot(p, i, max_records - taken, fullest);
 		/* What is not taken yet, or half written, is looked at again without another word of its owner. */
-		if (SN_LOAD_RELAXED(&sl->resv) == SN_LOAD_RELAXED(&sl->head))
+		if (SN_LOAD_RELAXED(&p->seg.slots[i].resv) == read_from(p, i))
 			p->pending[i / 64] &= ~(1ull << i % 64);
 	}
 	return taken;

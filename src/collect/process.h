@@ -58,6 +58,7 @@ struct sn_thread_view {
 	uint64_t lost_weight, lost_records;	/* of the slot, up to here */
 	uint64_t filtered_weight;		/* of the slot: what its program's filter refused, up to here */
 	uint64_t taken_weight;			/* of the slot: samples that came through its ring */
+	uint64_t read_pos;			/* of the slot's ring: taken up to here; its head, or a little more */
 	uint64_t stuck_pos, stuck_since_ns;	/* a record that stays half written */
 	uint64_t signals;			/* of the slot, when its clock was last read */
 	uint32_t looked;			/* in which scan that was */
@@ -333,14 +334,16 @@ struct sn_drain_result {
 };
 
 /*
- * Take up to max_records from one ring, oldest first; wipes them, and with punch gives their pages
- * back: to the memfd, or with -1 to the shared anonymous mapping that the segment then is.
+ * Take up to max_records from one ring, oldest first; wipes them, and with punch gives whole pages of them
+ * back: to the memfd, or with -1 to the shared anonymous mapping that the segment then is.  The ring's head then stays
+ * behind, where the page at hand begins: what was taken of that page is not the owner's to write yet.
+ * *pos: up to where was taken; in and out, the head at first.
  */
 struct sn_drain_result sn_drain_ring(const struct sn_segment *s, uint32_t slot, uint32_t max_records, int memfd,
-	bool punch, sn_record_fn *fn, void *ctx);
+	bool punch, uint64_t *pos, sn_record_fn *fn, void *ctx);
 
-/* The name that the thread tid left in its last record, if that is still in the ring of the slot. */
-bool sn_ring_find_exit(const struct sn_segment *s, uint32_t slot, int32_t tid, char comm[16]);
+/* The name that the thread tid left in its last record, if that is still in the ring of the slot, from pos on. */
+bool sn_ring_find_exit(const struct sn_segment *s, uint32_t slot, uint64_t pos, int32_t tid, char comm[16]);
 
 /*
  * Take what is in all rings of the process into its profile, at most max_records.  Returns how many

@@ -61,32 +61,51 @@ copy_record(const uint8_t *from, uint32_t size, struct sn_record *out)
 	return out->payload_bytes == need && r->weight <= 1000000;
 }
 
+/* Whole pages of the ring between two positions of one lap; best effort, for the bytes are wiped already. */
 static void
-punch_pages(int memfd, const struct sn_segment *s, uint32_t slot, uint8_t *from, uint64_t bytes)
+punch_pages(int memfd, const struct sn_segment *s, uint32_t slot, uint64_t from, uint64_t to)
 {
 	uint32_t chunk = sn_chunk_of(slot);
-	uint64_t unused, at = sn_segment_chunk(s, chunk, &unused);
-	uint64_t first = ((uintptr_t)from + SN_PAGE - 1) & ~(uintptr_t)(SN_PAGE - 1);
-	uint64_t last = ((uintptr_t)from + bytes) & ~(uintptr_t)(SN_PAGE - 1);
+	uint64_t unused, chunk_at = sn_segment_chunk(s, chunk, &unused);
+	uint8_t *at = sn_segment_ring(s, slot) + (from & (s->ring_bytes - 1));
 
-	if (last <= first)
-		return;
-	/* Best effort: the bytes are wiped already. */
 	if (memfd < 0)
-		(void)madvise((void *)(uintptr_t)first, last - first, MADV_REMOVE);
+		(void)madvise(at, to - from, MADV_REMOVE);
 	else
 		(void)fallocate(memfd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-			(off_t)(at + first - (uintptr_t)s->ring_chunk[chunk]), (off_t)(last - first));
+			(off_t)(chunk_at + (uint64_t)(at - s->ring_chunk[chunk])), (off_t)(to - from));
+}
+
+/*
+ * What was taken up to pos is the owner's again.  With punch only pages that are done with, which go first: of a page
+ * that is half the owner's nobody may take the other half away.
+ */
+static void
+release(const struct sn_segment *s, uint32_t slot, uint64_t pos, int memfd, bool punch)
+{
+	uint64_t *head = &s->slots[slot].head;
+	uint64_t from = SN_LOAD_RELAXED(head), to = pos;
+
+	if (punch) {
+		from = (from + SN_PAGE - 1) & ~(uint64_t)(SN_PAGE - 1);
+		to = pos & ~(uint64_t)(SN_PAGE - 1);
+		if (to < from || to - from > s->ring_bytes)
+			return;
+		if (to > from)
+			punch_pages(memfd, s, slot, from, to);
+	}
+	SN_STORE_RELEASE(head, to);
 }
 
 struct sn_drain_result
 sn_drain_ring(const struct sn_segment *s, uint32_t slot, uint32_t max_records, int memfd, bool punch,
-	sn_record_fn *fn, void *ctx)
+	uint64_t *pos_io, sn_record_fn *fn, void *ctx)
 {
 	struct sn_slot *sl = &s->slots[slot];
 	uint8_t *ring = sn_segment_ring(s, slot);
 	uint64_t mask = s->ring_bytes - 1;
-	uint64_t pos = SN_LOAD_RELAXED(&sl->head);
+	uint64_t head = SN_LOAD_RELAXED(&sl->head);
+	uint64_t pos = *pos_io - head <= s->ring_bytes ? *pos_io : head;	/* the program may have spoilt its head */
 	struct sn_drain_result res = { 0 };
 	struct sn_record record;
 
@@ -113,21 +132,20 @@ sn_drain_ring(const struct sn_segment *s, uint32_t slot, uint32_t max_records, i
 			}
 		}
 		memset(at, 0, size);
-		if (punch)
-			punch_pages(memfd, s, slot, at, size);
 		pos += size;
 		res.consumed += size;
-		SN_STORE_RELEASE(&sl->head, pos);
+		*pos_io = pos;
+		release(s, slot, pos, memfd, punch);
 	}
+	*pos_io = pos;
 	explicit_bzero(&record, sizeof(record));
 	return res;
 }
 
 bool
-sn_ring_find_exit(const struct sn_segment *s, uint32_t slot, int32_t tid, char comm[16])
+sn_ring_find_exit(const struct sn_segment *s, uint32_t slot, uint64_t pos, int32_t tid, char comm[16])
 {
 	const uint8_t *ring = sn_segment_ring(s, slot);
-	uint64_t pos = SN_LOAD_RELAXED(&s->slots[slot].head);
 	uint64_t end = pos + s->ring_bytes;
 	uint32_t size;
 

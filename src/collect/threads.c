@@ -9,6 +9,7 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +19,6 @@
 #include <unistd.h>
 
 #include "base/atomic.h"
-#include "base/buf.h"
 #include "base/clock.h"
 #include "collect/process.h"
 
@@ -28,9 +28,9 @@
 #define QUEUE_MARGIN	128			/* signals that must have room in the queue before we send one */
 /*
  * Threads that took no signal since their clock was read are looked at so many at a time, in turn: 4 us each.  With
- * few threads that is all of them, with 10,000 each comes up once in 20 s; as long as something is missing in 5 s.
+ * few threads that is all of them, with 10,000 each comes up once in 40 s; as long as something is missing in 5 s.
  */
-#define LOOKS		128
+#define LOOKS		64
 #define LOOKS_MISSING	512
 #define MISSING_NS	(SN_NS_PER_SEC / 200)
 #define LONG_LIST_NS	(SN_NS_PER_SEC / 1000)	/* a list of threads that takes longer to read is read seldom: */
@@ -40,22 +40,20 @@
 static ssize_t
 read_task(pid_t pid, int32_t tid, const char *what, char *text, size_t size)
 {
-	struct sn_buf b = { 0 };
 	char path[64];
-	size_t len;
-	int err;
+	ssize_t n;
+	int fd;
 
 	(void)snprintf(path, sizeof(path), "/proc/%d/task/%d/%s", (int)pid, (int)tid, what);
-	err = sn_buf_read_path(&b, path, 64 << 10);
-	if (err < 0) {
-		sn_buf_free(&b);
-		return err;
-	}
-	len = b.len < size - 1 ? b.len : size - 1;
-	memcpy(text, b.data, len);
-	text[len] = '\0';
-	sn_buf_free(&b);
-	return (ssize_t)len;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	n = read(fd, text, size - 1);		/* a file of /proc that is so small comes whole */
+	if (n < 0)
+		n = -errno;
+	(void)close(fd);
+	text[n > 0 ? n : 0] = '\0';
+	return n;
 }
 
 /* Are thread ids as the program sees them the same as ours? */
@@ -149,7 +147,7 @@ find_comm(struct sn_process *p, uint32_t slot, int32_t tid, char comm[16])
 	if (n > 0) {
 		text[strcspn(text, "\n")] = '\0';
 		(void)snprintf(comm, 16, "%.15s", text);
-	} else if (!sn_ring_find_exit(&p->seg, slot, tid, comm) && comm[0] == '\0') {
+	} else if (!sn_ring_find_exit(&p->seg, slot, p->views[slot].read_pos, tid, comm) && comm[0] == '\0') {
 		const char *base = strrchr(p->exe, '/');
 
 		/* Died before anybody looked: it had the name of its program unless it was given one. */

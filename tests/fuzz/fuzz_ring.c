@@ -34,6 +34,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct sn_segment_options o = { .period_ns = 1, .tick_ns = 1 };
 	struct sn_segment s;
 	uint32_t count = 0;
+	uint64_t pos = 0;
 	char comm[16];
 
 	if (base == NULL) {
@@ -48,7 +49,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memset(s.ring_chunk[0], 0, s.ring_bytes);
 	memcpy(s.ring_chunk[0] + (s.slots[0].head & (s.ring_bytes / 2 - 1) & ~7ull), data + 16,
 		size - 16 < s.ring_bytes / 2 ? size - 16 : s.ring_bytes / 2);
-	(void)sn_ring_find_exit(&s, 0, 1, comm);
-	(void)sn_drain_ring(&s, 0, 100000, -1, false, take, &count);
+	(void)sn_ring_find_exit(&s, 0, s.slots[0].head, 1, comm);
+	(void)sn_drain_ring(&s, 0, 100000, -1, false, &pos, take, &count);
 	return 0;
 }

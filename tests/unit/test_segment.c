@@ -77,6 +77,31 @@ START_TEST(open_segment_cut_short_is_refused)
 }
 END_TEST
 
+START_TEST(chunks_hold_each_slot_once_and_grow)
+{
+	struct sn_segment s = { .nslots = SN_SLOTS_MAX - 3, .ring_bytes = SN_RING_FRAMES, .rings_off = SN_PAGE };
+	uint64_t at = SN_PAGE, len, before = 0;
+	uint32_t n = 0;
+
+	for (uint32_t ready = 0; ready < s.nslots; n++) {
+		uint32_t next = sn_segment_ready_after(&s, ready);
+
+		ck_assert_uint_eq(sn_chunk_of(ready), n);
+		ck_assert_uint_eq(sn_chunk_of(next - 1), n);
+		ck_assert_uint_eq(sn_chunk_first(n), ready);
+		ck_assert_uint_eq(sn_segment_chunk(&s, n, &len), at);
+		ck_assert_uint_eq(len, (uint64_t)(next - ready) * SN_RING_FRAMES);
+		ck_assert(len >= before || next == s.nslots);
+		before = len;
+		at += len;
+		ready = next;
+	}
+	ck_assert_uint_eq(n, SN_CHUNKS_MAX);
+	ck_assert_uint_eq(at, SN_PAGE + (uint64_t)s.nslots * SN_RING_FRAMES);
+	ck_assert_uint_eq((sn_segment_chunk(&s, n, &len), len), 0);
+}
+END_TEST
+
 START_TEST(claim_waits_for_rings_that_are_not_mapped_yet)
 {
 	struct sn_segment part;
@@ -335,6 +360,7 @@ main(void)
 	tcase_add_test(tc, open_formatted_segment_gives_its_parts);
 	tcase_add_test(tc, open_hostile_header_is_refused);
 	tcase_add_test(tc, open_segment_cut_short_is_refused);
+	tcase_add_test(tc, chunks_hold_each_slot_once_and_grow);
 	tcase_add_test(tc, claim_waits_for_rings_that_are_not_mapped_yet);
 	tcase_add_test(tc, claim_gives_each_slot_once_then_counts_the_refusal);
 	tcase_add_test(tc, release_makes_slot_free_and_keeps_its_accumulator);
