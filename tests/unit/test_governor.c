@@ -319,6 +319,8 @@ admit_nobody(void *arg)
 	return 0;			/* the weight is counted, and no stack is walked */
 }
 
+static struct sn_segment_shared shared;
+
 /* The weight that a tick gives to the stack at hand. */
 static uint64_t
 tick(struct sn_live_state *live, struct sn_slot *slot, uint32_t pace)
@@ -346,6 +348,7 @@ START_TEST(every_tick_has_its_weight_at_any_pace_and_across_changes)
 	sn_filter_set(admit_nobody, NULL);
 	live.segment.nslots = 1;
 	live.segment.wishes = &wishes;
+	live.segment.shared = &shared;
 	for (uint32_t i = 0; i < BEGINNINGS * PHASES; i++)
 		slots[i] = (struct sn_slot){ .state = SN_SLOT_ARMED, .timer_id = -1, .acc_ns = i % BEGINNINGS * 2 * MS,
 			.periods = i / BEGINNINGS };
@@ -374,6 +377,7 @@ START_TEST(sum_of_weights_stays_by_the_time_credited)
 	live.segment.slots = &slot;
 	live.segment.nslots = 1;
 	live.segment.wishes = &wishes;
+	live.segment.shared = &shared;
 	for (uint32_t t = 0; t < 10000; t++) {
 		uint64_t weight = tick(&live, &slot, SN_PACE(100u, 1u));
 
@@ -403,6 +407,7 @@ START_TEST(expiry_credits_the_interval_of_its_timer)
 	live.segment.slots = &slot;
 	live.segment.nslots = 1;
 	live.segment.wishes = &wishes;
+	live.segment.shared = &shared;
 	sn_cpu_tick(&live, 0, 0, &uc);
 	ck_assert_uint_eq(slot.credited_ns, 8 * TICK);
 	sn_cpu_tick(&live, 0, 5, &uc);

@@ -174,21 +174,24 @@ START_TEST(table_gaps_and_equal_neighbours)
 	cie = put_cie("", NULL, 0);
 	put_fde(cie, TEXT + 200, 40, BYTES(0x0e, 16));
 	put_fde(cie, TEXT + 100, 50, BYTES(0x44, 0x0e, 16));
-	put_fde(cie, TEXT + 165, 10, BYTES(0x0e, 16));		/* 15 bytes behind the one before: padding */
+	put_fde(cie, TEXT + 165, 10, BYTES(0x0e, 16));		/* 15 bytes behind the one before */
 	put_fde(cie, TEXT + 300, 0, BYTES(0x0e, 16));		/* no code at all */
 	ck_assert_int_eq(sn_table_compile(&block, &table), 0);
 	expect_rule(TEXT, ONLY(SN_CFA_NONE));
-	expect_rule(TEXT + 99, ONLY(SN_CFA_NONE));
+	expect_rule(TEXT + 98, ONLY(SN_CFA_NONE));
+	expect_rule(TEXT + 99, BY(SN_CFA_SP, 8));		/* the byte before a function is as its entry */
 	expect_rule(TEXT + 103, BY(SN_CFA_SP, 8));
 	expect_rule(TEXT + 104, BY(SN_CFA_SP, 16));
-	expect_rule(TEXT + 164, BY(SN_CFA_SP, 16));
+	expect_rule(TEXT + 163, ONLY(SN_CFA_NONE));
+	expect_rule(TEXT + 164, BY(SN_CFA_SP, 8));
+	expect_rule(TEXT + 165, BY(SN_CFA_SP, 16));
 	expect_rule(TEXT + 175, ONLY(SN_CFA_NONE));
 	expect_rule(TEXT + 239, BY(SN_CFA_SP, 16));
 	expect_rule(TEXT + 240, ONLY(SN_CFA_NONE));
 	expect_rule(TEXT + TEXT_BYTES - 1, ONLY(SN_CFA_NONE));
 	ck_assert_ptr_null(sn_table_find(&table, TEXT + TEXT_BYTES));
 	ck_assert_ptr_null(sn_table_find(&table, TEXT - 1));
-	ck_assert_uint_eq(table.nrows, 6);			/* none 8 16 none 16 none */
+	ck_assert_uint_eq(table.nrows, 10);			/* none, 8 and 16; none, 8, 16 twice; none */
 	ck_assert_uint_eq(table.fdes, 3);
 	ck_assert_uint_eq(table.bytes % SN_TABLE_ALIGN, 0);
 }
