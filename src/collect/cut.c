@@ -5,7 +5,7 @@
  * Runs in:  collector: once a second or so, and when a client asks.
  * Exact:    a row's time lies behind the cut before it and not behind the one after it, whatever the program's
  *           clock said, so that spans which meet at a cut share nothing and miss nothing.
- * Memory:   232 bytes a cut, at most CUTS_MAX; a process that does nothing has one.
+ * Memory:   216 bytes a cut, at most CUTS_MAX; a process that does nothing has one.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -180,7 +180,8 @@ span_figures(const struct span *s, const struct sn_profile *prof, uint64_t own_c
 		s->last->count.field - s->first->count.field : 0;
 #include "base/counters.def"
 	for (uint32_t i = 0; i < SN_PACES; i++)
-		f->in_force_ns[i] = s->last->in_force_ns[i] - s->first->in_force_ns[i];
+		f->in_force_ns[i] = s->last->in_force_ns[i] > s->first->in_force_ns[i] ?
+			s->last->in_force_ns[i] - s->first->in_force_ns[i] : 0;
 	f->count.unsampled_threads = unsampled;
 	f->count.modules_unreadable = unreadable;
 	f->count.stacks_dropped = prof->stacks_dropped;

@@ -48,6 +48,9 @@ is "a name in UTF-8" "$(ls "$T/work")" "é"
 for f in :10000000 0:10000000 x:10000000 -5:10000000 10x:10000000 250:4000000 99999:250000; do
 	quiet rate CPUPROFILE=a.prof "CPUPROFILE_FREQUENCY=${f%:*}"
 	is "CPUPROFILE_FREQUENCY=${f%:*}" "$(profile types "$T/work/a.prof" | sed -n 's,^period cpu/nanoseconds ,,p')" "${f#*:}"
+	kept='none, the rate was named'
+	[ "${f#*:}" != 10000000 ] || kept='1%'
+	matches "CPUPROFILE_FREQUENCY=${f%:*}: budget" <(profile comments "$T/work/a.prof") "^# rate: .*\(budget $kept, "
 done
 quiet rate CPUPROFILE=a.prof CPUPROFILE_FREQUENCY=250 SONDE_HZ=50
 is "SONDE_HZ wins" "$(profile types "$T/work/a.prof" | sed -n 's,^period cpu/nanoseconds ,,p')" 20000000

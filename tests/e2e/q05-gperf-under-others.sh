@@ -58,3 +58,4 @@ timeout -k 5 60 env LD_PRELOAD="$LIBSONDE" CPUPROFILE_FREQUENCY=250 "$gperf" reg
 is "alone: status" $? 0
 its_file alone
 is "alone: rate" "$(profile types "$T/alone.prof" | sed -n 's,^period cpu/nanoseconds ,,p')" 4000000
+matches "alone: budget" <(profile comments "$T/alone.prof") '^# rate: 250Hz .*\(budget none, the rate was named, '

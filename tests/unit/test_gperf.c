@@ -111,9 +111,11 @@ END_TEST
 static const struct {
 	const char *text;
 	unsigned hz;
+	bool named;
 } rates[] = {
-	{ "1", 1 }, { "100", 100 }, { "4000", 4000 }, { "4001", 4000 }, { "2147483647", 4000 }, { "0", 100 },
-	{ "-1", 100 }, { "", 100 }, { "x", 100 }, { "10x", 100 }, { "1e3", 100 }, { "99999999999999999999", 100 },
+	{ "1", 1, true }, { "100", 100, true }, { "4000", 4000, true }, { "4001", 4000, true },
+	{ "2147483647", 4000, true }, { "0", 100, false }, { "-1", 100, false }, { "", 100, false },
+	{ "x", 100, false }, { "10x", 100, false }, { "1e3", 100, false }, { "99999999999999999999", 100, false },
 };
 
 START_TEST(frequency_is_1_to_4000_or_the_default)
@@ -123,6 +125,7 @@ START_TEST(frequency_is_1_to_4000_or_the_default)
 	(void)snprintf(variable, sizeof(variable), "CPUPROFILE_FREQUENCY=%s", rates[_i].text);
 	sn_gperf_read_environment(env);
 	ck_assert_uint_eq(sn_gperf_env()->hz, rates[_i].hz);
+	ck_assert_int_eq(sn_gperf_env()->hz_is_named, rates[_i].named);
 	ck_assert(!sn_gperf_env()->asked);
 }
 END_TEST
