@@ -135,12 +135,20 @@ tempo_of(const struct sn_process *p)
 	};
 }
 
-void
-sn_process_tell_pace(struct sn_process *p)
+static void
+tell_pace(struct sn_process *p)
 {
 	struct sn_tempo t = tempo_of(p);
 
 	SN_STORE_RELAXED(&p->seg.wishes->pace, SN_PACE(sn_paces[t.pace], ticks_at(t.pace, t.period_ns, t.tick_ns)));
+}
+
+void
+sn_process_begin_pace(struct sn_process *p)
+{
+	p->governor.image_ns = sn_clock_mono_ns();
+	p->governor.spent_count = 0;
+	tell_pace(p);
 }
 
 /* All figures of the segment may be made up: a handler takes no more than the program used, nor does a signal. */
@@ -223,7 +231,7 @@ change(struct sn_process *p, const struct sn_options *o, const struct sn_spent *
 	g->pace = pace;
 	g->spent_count = 0;
 	(void)sn_process_cut(p);
-	sn_process_tell_pace(p);
+	tell_pace(p);
 }
 
 void
@@ -235,7 +243,7 @@ sn_process_govern(struct sn_process *p, const struct sn_options *o, uint64_t own
 	struct sn_spent span;
 	uint32_t pace;
 
-	if (!p->has_segment || p->ended || !sn_governor_is_bound(o) || now - p->began_mono_ns < BEGIN_NS)
+	if (!p->has_segment || p->ended || !sn_governor_is_bound(o) || now - g->image_ns < BEGIN_NS)
 		return;
 	if (!p->sampling) {
 		g->spent_count = 0;
@@ -243,7 +251,7 @@ sn_process_govern(struct sn_process *p, const struct sn_options *o, uint64_t own
 	}
 	if (g->spent_count > 0 && now - g->spent[g->spent_count - 1].time_ns < READ_EVERY_NS)
 		return;
-	sn_process_tell_pace(p);	/* again, as perf may have given way to timers */
+	tell_pace(p);	/* again, as perf may have given way to timers */
 	read_spent(p, own_ns, sample_ns, now);
 	span = newest_span(g);
 	tempo = tempo_of(p);

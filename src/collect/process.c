@@ -206,7 +206,7 @@ make_segment(struct sn_process *p, const struct sn_options *o, uint32_t nslots)
 	if (err < 0)
 		return err;
 	sn_process_offer_tables(p);
-	sn_process_tell_pace(p);
+	sn_process_begin_pace(p);
 	(void)fcntl(p->memfd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW);
 	return 0;
 }

@@ -90,6 +90,7 @@ extern const uint32_t sn_paces[SN_PACES];
 
 struct sn_governor {
 	uint32_t pace;			/* index of the factor in force */
+	uint64_t image_ns;		/* CLOCK_MONOTONIC: when the image began */
 	uint64_t since_ns;		/* CLOCK_MONOTONIC: when that began; 0 not yet */
 	uint64_t in_force_ns[SN_PACES];	/* before that */
 	uint64_t hold_ns, raised_ns;	/* how long a rate is kept before a higher one is tried; when that was */
@@ -419,8 +420,8 @@ uint32_t sn_governor_decide(const struct sn_spent *span, const struct sn_tempo *
  * it that went into taking samples.
  */
 void sn_process_govern(struct sn_process *p, const struct sn_options *o, uint64_t own_ns, uint64_t sample_ns);
-/* A new segment: the rate that is in force is told to it. */
-void sn_process_tell_pace(struct sn_process *p);
+/* A new segment: the rate that is in force is told to it; what it costs at its beginning does not count. */
+void sn_process_begin_pace(struct sn_process *p);
 /* What the kernel took to deliver so many signals of the process's, all since its start. */
 uint64_t sn_process_delivery(const struct sn_process *p, uint64_t signals);
 /* How long each rate was in force up to now, SN_PACES of them. */

@@ -87,7 +87,7 @@ sn_process_adopt(struct sn_process *p, const struct sn_options *o, struct sn_hos
 	p->way = p->seg.header->options.way;
 	(void)sn_tables_open(p->file_images, p->memory_bound / 4);	/* without, stacks are copied */
 	sn_process_offer_tables(p);
-	sn_process_tell_pace(p);
+	sn_process_begin_pace(p);
 	p->own_tid = (pid_t)syscall(SYS_gettid);
 	sn_process_read_exe(p);
 	p->images++;

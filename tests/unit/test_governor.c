@@ -197,7 +197,7 @@ after_ten_seconds(uint64_t cpu_ns, uint64_t own_ns)
 {
 	uint64_t now = sn_clock_mono_ns();
 
-	p->began_mono_ns = now - 20 * SEC;
+	p->governor.image_ns = now - 20 * SEC;
 	p->governor.spent[0] = (struct sn_spent){ .time_ns = now - 10 * SEC, .cpu_ns = p->cpu_ns };
 	p->governor.spent_count = 1;
 	p->cpu_ns += cpu_ns;
@@ -226,6 +226,19 @@ START_TEST(change_of_rate_is_told_to_the_program_and_begins_a_span)
 	/* A new program in the process, which begins at the rate in force. */
 	ck_assert_int_eq(sn_process_begin_image(p, &options, 8, NULL), 0);
 	ck_assert_uint_eq(sn_pace_every(pace()), 4);
+}
+END_TEST
+
+START_TEST(what_a_program_costs_at_its_beginning_does_not_count)
+{
+	after_ten_seconds(10 * SEC, 390 * MS);
+	ck_assert_uint_gt(p->governor.pace, 0);
+	p->governor.pace = 0;
+	ck_assert_int_eq(sn_process_begin_image(p, &options, 8, NULL), 0);
+	sn_process_govern(p, &options, 900 * MS, 900 * MS);
+	ck_assert_uint_eq(p->governor.spent_count, 0);
+	after_ten_seconds(10 * SEC, 390 * MS);
+	ck_assert_uint_gt(p->governor.pace, 0);
 }
 END_TEST
 
@@ -442,6 +455,7 @@ main(void)
 	tc = tcase_create("process");
 	tcase_add_checked_fixture(tc, set_up, tear_down);
 	tcase_add_test(tc, change_of_rate_is_told_to_the_program_and_begins_a_span);
+	tcase_add_test(tc, what_a_program_costs_at_its_beginning_does_not_count);
 	tcase_add_test(tc, no_budget_no_change);
 	tcase_add_test(tc, higher_rate_that_did_not_last_is_tried_more_seldom);
 	tcase_add_test(tc, figures_of_a_torn_segment_do_no_harm);
