@@ -27,6 +27,7 @@
 #include "base/trial.h"
 #include "control/gperf.h"
 #include "control/internal.h"
+#include "hot/hot.h"
 #include "segment/handshake.h"
 #include "source/source.h"
 
@@ -337,6 +338,7 @@ sn_control_go_live(void)
 	if (err < 0)
 		return err;
 	find_own_stack();
+	sn_stack_vm_reads = !sn_trial_is_filtered();
 	go_live(false);
 	return 0;
 }

@@ -149,6 +149,13 @@ void sn_regs_from_ucontext(struct sn_regs *regs, const ucontext_t *uc) SN_HOT;
  * SN_REC_TRUNCATED in *flags when there is or may be more, SN_REC_NO_STACK when there is none.
  */
 uint32_t sn_stack_extent(const struct sn_slot *slot, uint64_t sp, const ucontext_t *uc, uint32_t *flags) SN_HOT;
+/*
+ * Copy what sn_stack_extent has found.  Outside of the thread's own stack another thread may unmap what lies behind the
+ * stack in use meanwhile: then the rest is zeros.
+ */
+void sn_stack_copy(void *to, uint64_t sp, uint32_t bytes, const struct sn_slot *slot) SN_HOT;
+/* 1: process_vm_readv may be called, as there is no filter that could kill for it. */
+extern uint32_t sn_stack_vm_reads;
 
 /* handler.c */
 

@@ -52,7 +52,7 @@ push_copy(const struct sn_live_state *live, uint32_t slot, uint32_t weight, uint
 	regs = (struct sn_regs *)(r + 1);
 	sn_regs_from_ucontext(regs, uc);
 	r->stack_bytes = bytes;
-	__builtin_memcpy(regs + 1, (const void *)(uintptr_t)sp, bytes);
+	sn_stack_copy(regs + 1, sp, bytes, sl);
 	sn_ring_publish(r, word);
 	return true;
 }
