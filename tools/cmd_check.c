@@ -343,7 +343,7 @@ show_limit(struct finding *f, const char *name, int what, uint64_t least, const 
 static void
 check_limits(struct finding *f)
 {
-	uint64_t bytes = sn_segment_size(SN_SLOTS_FEW, SN_RING_COPY);
+	uint64_t bytes = sn_segment_size(SN_SLOTS_FEW, SN_RING_FRAMES);
 
 	show_limit(f, "NOFILE", RLIMIT_NOFILE, 64, "raise ulimit -n to 64");
 	show_limit(f, "SIGPENDING", RLIMIT_SIGPENDING, SN_SLOTS_FEW, "one timer a thread: raise ulimit -i");
@@ -379,10 +379,10 @@ check_memory(struct finding *f)
 	unsigned long long mib = 0;
 	int err = 0;
 
-	for (; slots >= SN_CHUNK_SLOTS && !can_map(sn_segment_size(slots, SN_RING_COPY)); slots /= 2)
+	for (; slots >= SN_CHUNK_SLOTS && !can_map(sn_segment_size(slots, SN_RING_FRAMES)); slots /= 2)
 		if (err == 0) {
 			err = errno;
-			mib = sn_segment_size(slots, SN_RING_COPY) >> 20;
+			mib = sn_segment_size(slots, SN_RING_FRAMES) >> 20;
 		}
 	if (slots < SN_CHUNK_SLOTS)
 		find(f, NO, "no shared segment can be made: %s; raise ulimit -v and -f, or let the sandbox pass "

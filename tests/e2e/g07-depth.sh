@@ -12,8 +12,12 @@ at_least "counted" "$(profile number "$T/P.pb.gz" truncated)" 1
 record_ok Q -- "$PROGRAMS/deep" 100 500
 profile stacks "$T/Q.pb.gz" >"$T/stacks"
 matches "whole" "$T/stacks" 'bottom < down .*< main'
-# 200 frames of 1 KiB are more than the copy of the stack holds.
-record_ok R -- "$PROGRAMS/deep" 200 500 1024
+# 200 frames of 1 KiB are more than a copy of the stack holds; tables walk in place.
+record_ok R --unwind libunwind -- "$PROGRAMS/deep" 200 500 1024
 near "CPU time" "$(profile total "$T/R.pb.gz")" 500000000 10
 profile stacks "$T/R.pb.gz" >"$T/stacks"
 matches "cut at the end of the copy" "$T/stacks" 'bottom < down .*\[truncated\]$'
+record_ok S --unwind table -- "$PROGRAMS/deep" 200 1000 1024
+profile stacks "$T/S.pb.gz" >"$T/stacks"
+matches "whole in place" "$T/stacks" 'bottom < down .*< main'
+at_most "nothing cut in place" "$(profile number "$T/S.pb.gz" truncated)" "$(profile number "$T/S.pb.gz" copied)"
