@@ -26,17 +26,20 @@
 #define A64_RET		0xd65f03c0u
 #define A64_BR_X17	0xd61f0220u
 
-static bool
-read_code(const struct sn_image *image, uint64_t vaddr, void *out, size_t len)
+size_t
+sn_read_code(const struct sn_image *image, uint64_t vaddr, uint32_t flags, void *out, size_t len)
 {
 	for (unsigned i = 0; i < image->phnum; i++) {
 		const Elf64_Phdr *p = &image->phdr[i];
+		uint64_t at = vaddr - p->p_vaddr;
 
-		if (p->p_type == PT_LOAD && (p->p_flags & PF_X) && vaddr >= p->p_vaddr &&
-		    vaddr - p->p_vaddr < p->p_filesz && len <= p->p_filesz - (vaddr - p->p_vaddr))
-			return sn_image_read(image, p->p_offset + (vaddr - p->p_vaddr), out, len) == 0;
+		if (p->p_type != PT_LOAD || (p->p_flags & flags) != flags || vaddr < p->p_vaddr || at >= p->p_filesz)
+			continue;
+		if (len > p->p_filesz - at)
+			len = (size_t)(p->p_filesz - at);
+		return sn_image_read(image, p->p_offset + at, out, len) == 0 ? len : 0;
 	}
-	return false;
+	return 0;
 }
 
 static void
@@ -123,19 +126,17 @@ known_init(const struct sn_image *image, uint64_t vaddr, struct sn_known_code *k
 	} code = { { 0 } };
 
 	*k = (struct sn_known_code){ .start = vaddr };
-	/* .fini may be shorter than what is read, and mostly is the last thing in its segment, to the byte */
-	for (size_t len = HEAD_BYTES; len >= 8; len--) {
-		if (read_code(image, vaddr, &code, len))
-			return image->machine == EM_X86_64 ? init_x86_64(code.byte, k) : init_aarch64(code.op, k);
-	}
-	return false;
+	if (sn_read_code(image, vaddr, PF_X, &code, sizeof(code)) == 0)
+		return false;
+	return image->machine == EM_X86_64 ? init_x86_64(code.byte, k) : init_aarch64(code.op, k);
 }
 
-/* DT_INIT and DT_FINI. */
+/* What the dynamic section says of where a file starts and ends. */
 static unsigned
-known_inits(const struct sn_image *image, struct sn_known_code *known)
+known_by_dynamic(const struct sn_image *image, struct sn_known_code *known)
 {
 	const Elf64_Phdr *p = NULL;
+	uint64_t first;
 	unsigned n = 0;
 	Elf64_Dyn d;
 
@@ -143,11 +144,15 @@ known_inits(const struct sn_image *image, struct sn_known_code *known)
 		if (image->phdr[i].p_type == PT_DYNAMIC)
 			p = &image->phdr[i];
 	}
-	for (uint64_t i = 0; p != NULL && i < DYNAMIC_MAX && (i + 1) * sizeof(d) <= p->p_filesz && n < 2; i++) {
-		if (sn_image_read(image, p->p_offset + i * sizeof(d), &d, sizeof(d)) < 0 || d.d_tag == DT_NULL)
+	for (uint64_t i = 0; p != NULL && i < DYNAMIC_MAX && (i + 1) * sizeof(d) <= p->p_filesz; i++) {
+		if (sn_image_read(image, p->p_offset + i * sizeof(d), &d, sizeof(d)) < 0 || d.d_tag == DT_NULL ||
+		    n + 2 > SN_KNOWN_MAX - 2)
 			break;
-		if ((d.d_tag == DT_INIT || d.d_tag == DT_FINI) && known_init(image, d.d_un.d_ptr, &known[n]))
-			n++;
+		if (d.d_tag == DT_INIT || d.d_tag == DT_FINI)
+			n += known_init(image, d.d_un.d_ptr, &known[n]);
+		else if ((d.d_tag == DT_INIT_ARRAY || d.d_tag == DT_FINI_ARRAY) &&
+			 sn_read_code(image, d.d_un.d_ptr, PF_R, &first, sizeof(first)) == sizeof(first))
+			n += sn_known_crt(image, first, &known[n]);
 	}
 	return n;
 }
@@ -244,7 +249,8 @@ known_section(const struct sn_image *image, const Elf64_Shdr *s, known_fn *is_kn
 		return 0;
 	code = malloc((size_t)s->sh_size);
 	*k = (struct sn_known_code){ .start = s->sh_addr, .limit = s->sh_addr + s->sh_size };
-	known = code != NULL && read_code(image, s->sh_addr, code, (size_t)s->sh_size) && is_known(code, s->sh_size, k);
+	known = code != NULL && sn_read_code(image, s->sh_addr, PF_X, code, (size_t)s->sh_size) == s->sh_size &&
+		is_known(code, s->sh_size, k);
 	free(code);
 	return known;
 }
@@ -254,7 +260,7 @@ sn_known_code(const struct sn_image *image, const Elf64_Shdr *plt, const Elf64_S
 	struct sn_known_code known[SN_KNOWN_MAX])
 {
 	bool x86 = image->machine == EM_X86_64;
-	unsigned n = known_inits(image, known);
+	unsigned n = known_by_dynamic(image, known);
 
 	n += known_section(image, plt, x86 ? plt_x86_64 : plt_aarch64, &known[n]);
 	n += known_section(image, plt_sec, x86 ? plt_sec_x86_64 : NULL, &known[n]);

@@ -43,7 +43,8 @@ check(const struct sn_table *t)
 	for (uint64_t at = t->vaddr; at < t->limit; at += step) {
 		const struct sn_rule *r = sn_table_find(t, at);
 
-		if (r == NULL || r->cfa > SN_CFA_BAD || r->fp > SN_SAVED_LOST || r->bx > SN_SAVED_LOST || r->ra > SN_SAVED_REG)
+		if (r == NULL || r->cfa > SN_CFA_BAD || r->fp > SN_SAVED_LOST || r->bx > SN_SAVED_LOST ||
+		    r->ra > SN_SAVED_REG)
 			abort();
 	}
 	if (t->text_bad > t->text_bytes || t->text_bytes > t->limit - t->vaddr)
