@@ -335,7 +335,7 @@ stage_dist()
 stage_bench()
 {
 	TEST_SECONDS=1800 run_scripts "$top"/tests/bench/truth.sh "$top"/tests/bench/churn.sh
-	jobs=1 TEST_SECONDS=1800 run_scripts "$top"/tests/bench/cost.sh
+	jobs=1 TEST_SECONDS=1800 run_scripts "$top"/tests/bench/cost.sh "$top"/tests/bench/scale.sh
 	cat "$work"/log/bench-*.log
 }
 

@@ -105,7 +105,8 @@ sn_drain_ring(const struct sn_segment *s, uint32_t slot, uint32_t max_records, i
 	uint8_t *ring = sn_segment_ring(s, slot);
 	uint64_t mask = s->ring_bytes - 1;
 	uint64_t head = SN_LOAD_RELAXED(&sl->head);
-	uint64_t pos = *pos_io - head <= s->ring_bytes ? *pos_io : head;	/* the program may have spoilt its head */
+	/* The program may have spoilt it. */
+	uint64_t pos = *pos_io - head <= s->ring_bytes ? *pos_io : head;
 	struct sn_drain_result res = { 0 };
 	struct sn_record record;
 

@@ -21,7 +21,8 @@ sn_ring_note(const struct sn_segment *s, uint32_t slot)
 {
 	uint64_t *word = &s->shared->news[slot / 64], bit = 1ull << slot % 64;
 
-	SN_FENCE();		/* the collector takes the bit, then looks: it sees what we wrote, or we that it is gone */
+	/* The collector takes the bit, then looks: it sees what we wrote, or we see that the bit is gone. */
+	SN_FENCE();
 	if ((SN_LOAD_RELAXED(word) & bit) == 0)
 		(void)__atomic_fetch_or(word, bit, __ATOMIC_RELAXED);
 }

@@ -4,7 +4,6 @@
  * The segment is made here; the process id is our own, so that /proc has something to say.
  */
 #include <check.h>
-#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -334,148 +333,6 @@ START_TEST(ring_inside_gives_its_pages_back)
 }
 END_TEST
 
-static void
-push_small(uint32_t slot)
-{
-	uint64_t word;
-	struct sn_rec *r = sn_ring_reserve(&own, slot, sizeof(*r) + sizeof(uint64_t), &word);
-
-	ck_assert_ptr_nonnull(r);
-	*r = (struct sn_rec){
-		.word = word | SN_REC_BUSY, .kind = SN_REC_FRAMES, .nframes = 1, .weight = 1,
-		.tid = own.slots[slot].tid, .time_ns = 1,
-	};
-	*(uint64_t *)(void *)(r + 1) = 0x1000;
-	sn_ring_publish(r, word);
-}
-
-START_TEST(small_records_give_back_whole_pages_at_the_bound_of_memory)
-{
-	uint32_t slot;
-
-	begin_inside();
-	p->memory_bound = 0;
-	slot = sn_slot_claim(&own);
-	own.slots[slot].tid = 900001;
-	SN_STORE_RELEASE(&own.slots[slot].state, SN_SLOT_ARMED);
-	for (int i = 0; i < 10000; i++) {
-		push_small(slot);
-		if (i % 7 == 0)
-			drain();
-	}
-	drain();
-	ck_assert_uint_eq(p->count.samples, 10000);
-	ck_assert_uint_ge(own.slots[slot].resv, 10000 * sizeof(struct sn_rec));
-	ck_assert_uint_le(resident(&own, slot), 2 * SN_PAGE);
-}
-END_TEST
-
-START_TEST(only_slots_with_news_are_looked_at)
-{
-	begin_inside();
-	for (int i = 0; i < 16; i++) {
-		uint32_t slot = sn_slot_claim(&own);
-
-		own.slots[slot].tid = 900001 + i;
-		SN_STORE_RELEASE(&own.slots[slot].state, SN_SLOT_ARMED);
-	}
-	push_small(3);
-	push_small(11);
-	own.slots[5].lost_weight = 9;		/* its owner did not say so */
-	drain();
-	ck_assert_uint_eq(p->count.samples, 2);
-	ck_assert_uint_eq(sn_profile_total(&p->profile), 2);
-	ck_assert_uint_eq(own.shared->news[0], 0);
-	ck_assert_uint_eq(p->pending[0], 0);
-	sn_ring_note(&own, 5);
-	drain();
-	ck_assert_uint_eq(sn_profile_total(&p->profile), 11);
-}
-END_TEST
-
-START_TEST(record_that_was_half_written_is_taken_without_another_word)
-{
-	struct sn_rec *r;
-	uint64_t word;
-	uint32_t slot;
-
-	begin_inside();
-	slot = sn_slot_claim(&own);
-	own.slots[slot].tid = 900001;
-	SN_STORE_RELEASE(&own.slots[slot].state, SN_SLOT_ARMED);
-	r = sn_ring_reserve(&own, slot, sizeof(*r) + sizeof(uint64_t), &word);
-	drain();
-	ck_assert_uint_eq(p->count.samples, 0);
-	*r = (struct sn_rec){
-		.word = word | SN_REC_BUSY, .kind = SN_REC_FRAMES, .nframes = 1, .weight = 1, .tid = 900001,
-	};
-	sn_ring_publish(r, word);
-	drain();
-	ck_assert_uint_eq(p->count.samples, 1);
-}
-END_TEST
-
-START_TEST(thousands_of_threads_are_looked_at_in_turn)
-{
-	uint32_t looked = 0;
-
-	ck_assert_int_eq(sn_process_begin_image(p, &options, 2000, NULL), 0);
-	ck_assert_int_eq(sn_process_map_rings(p, 1999), 0);
-	ck_assert_int_eq(sn_process_map_rings(p, 2000), -ENOSPC);
-	p->seg.shared->pid_inside = (uint64_t)getpid();
-	sn_segment_fill_free_list(&p->seg);
-	ck_assert_uint_eq(p->seg.shared->slots_ready, 2000);
-	for (int32_t i = 0; i < 2000; i++)
-		(void)begin_thread(900001 + i, 0x1000, 0);
-	drain();
-	ck_assert_uint_eq(p->slots_used, 2000);
-	p->seg.slots[1700].signals++;
-	sn_process_scan(p, 27);
-	for (uint32_t i = 0; i < 2000; i++)
-		looked += p->views[i].looked != 0;
-	ck_assert_uint_ge(looked, 1);
-	ck_assert_uint_le(looked, 600);			/* at 4 us each */
-	ck_assert_uint_ne(p->views[0].uses, 0);		/* all are known */
-	ck_assert_uint_ne(p->views[1999].uses, 0);
-	for (int i = 0; i < 2000 / 64 + 1; i++)
-		sn_process_scan(p, 27);
-	for (uint32_t i = 0; i < 2000; i++)
-		ck_assert_msg(p->views[i].looked != 0, "slot %u", i);
-	p->views[1700].closed = false;			/* the kernel knows none of them */
-	p->views[1700].gone = 0;
-	p->seg.slots[1700].signals++;
-	sn_process_scan(p, 27);
-	ck_assert_uint_eq(p->views[1700].looked, p->scans);	/* who took a signal needs not wait */
-}
-END_TEST
-
-#define MANY 1000000u
-START_TEST(million_different_stacks_stay_in_the_bound_and_none_is_lost)
-{
-	uint32_t group = sn_profile_group(&p->profile, 0x1000, false);
-
-	for (uint32_t i = 0; i < MANY; i++) {
-		uint32_t ids[21];
-
-		for (uint32_t f = 0; f < 20; f++)
-			ids[f] = sn_profile_frame(&p->profile, 0x1000 + 2 * f + (i >> f & 1), NULL, SN_PSEUDO_NONE);
-		ids[20] = sn_profile_frame(&p->profile, 0x900, NULL, SN_PSEUDO_NONE);
-		sn_process_count(p, &(struct sn_seen){
-			.stack = sn_profile_stack(&p->profile, ids, 21), .label = SN_NO_LABEL, .group = group,
-			.weight = 1, .time_ns = UINT64_MAX,
-		});
-		if (i % 10000 == 0)
-			ck_assert_uint_le(p->profile.held_bytes + p->history.held_bytes, p->memory_bound * 3 / 4);
-	}
-	ck_assert_uint_le(p->profile.held_bytes + p->history.held_bytes, p->memory_bound * 3 / 4);
-	ck_assert_uint_eq(sn_profile_total(&p->profile), MANY);
-	/* What had room has its stack, the rest is counted; together they are all. */
-	ck_assert_uint_gt(p->profile.stack_count, 100000);
-	ck_assert_uint_gt(p->profile.stacks_dropped, 0);
-	ck_assert_uint_ge(p->profile.stacks_dropped + p->profile.stack_count, MANY);
-}
-END_TEST
-
 START_TEST(rings_that_the_program_maps_later_are_read)
 {
 	uint32_t slot;
@@ -723,11 +580,6 @@ main(void)
 	tcase_add_test(tc, torn_slots_and_rings_never_crash_the_collector);
 	tcase_add_test(tc, second_image_of_a_process_does_not_count_the_clock_of_the_first);
 	tcase_add_test(tc, ring_inside_gives_its_pages_back);
-	tcase_add_test(tc, small_records_give_back_whole_pages_at_the_bound_of_memory);
-	tcase_add_test(tc, only_slots_with_news_are_looked_at);
-	tcase_add_test(tc, record_that_was_half_written_is_taken_without_another_word);
-	tcase_add_test(tc, thousands_of_threads_are_looked_at_in_turn);
-	tcase_add_test(tc, million_different_stacks_stay_in_the_bound_and_none_is_lost);
 	tcase_add_test(tc, rings_that_the_program_maps_later_are_read);
 	tcase_add_test(tc, segment_of_the_program_stays_when_we_go);
 	tcase_add_test(tc, inside_the_program_is_asked_directly);
