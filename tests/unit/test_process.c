@@ -4,6 +4,7 @@
  * The segment is made here; the process id is our own, so that /proc has something to say.
  */
 #include <check.h>
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -333,26 +334,6 @@ START_TEST(ring_inside_gives_its_pages_back)
 }
 END_TEST
 
-START_TEST(rings_that_the_program_maps_later_are_read)
-{
-	uint32_t slot;
-
-	begin_inside();
-	for (int i = 0; i < 16; i++)
-		ck_assert_uint_lt(sn_slot_claim(&own), 16);
-	ck_assert_uint_eq(sn_slot_claim(&own), SN_NO_SLOT);
-	drain();
-	ck_assert_uint_eq(p->slots_used, 16);
-	own.ring_chunk[1] = own.base + own.rings_off + 16ull * SN_RING_COPY;
-	SN_STORE_RELEASE(&own.shared->slots_ready, INSIDE_SLOTS);
-	slot = sn_slot_claim(&own);
-	ck_assert_uint_eq(slot, 16);
-	push_copies(slot, 3);
-	drain();
-	ck_assert_uint_eq(p->count.samples, 3);
-}
-END_TEST
-
 START_TEST(segment_of_the_program_stays_when_we_go)
 {
 	begin_inside();
@@ -580,7 +561,6 @@ main(void)
 	tcase_add_test(tc, torn_slots_and_rings_never_crash_the_collector);
 	tcase_add_test(tc, second_image_of_a_process_does_not_count_the_clock_of_the_first);
 	tcase_add_test(tc, ring_inside_gives_its_pages_back);
-	tcase_add_test(tc, rings_that_the_program_maps_later_are_read);
 	tcase_add_test(tc, segment_of_the_program_stays_when_we_go);
 	tcase_add_test(tc, inside_the_program_is_asked_directly);
 	tcase_add_test(tc, cpu_time_of_our_thread_inside_is_not_the_programs);

@@ -68,7 +68,7 @@ static struct sn_host host;
 static void
 begin_inside(void)
 {
-	struct sn_segment_options so = { .period_ns = 10 * MS, .tick_ns = 4 * MS, .hz = 100, .copy_stack = 1 };
+	struct sn_segment_options so = { .period_ns = 10 * MS, .tick_ns = 4 * MS, .hz = 100, .way = SN_WAY_COPY };
 	uint64_t bytes = sn_segment_size(INSIDE_SLOTS, SN_RING_COPY);
 	void *base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
@@ -178,6 +178,28 @@ START_TEST(record_that_was_half_written_is_taken_without_another_word)
 }
 END_TEST
 
+START_TEST(rings_that_the_program_maps_later_are_read)
+{
+	uint32_t slot;
+
+	begin_inside();
+	for (int i = 0; i < 16; i++)
+		ck_assert_uint_lt(sn_slot_claim(&own), 16);
+	ck_assert_uint_eq(sn_slot_claim(&own), SN_NO_SLOT);
+	drain();
+	ck_assert_uint_eq(p->slots_used, 16);
+	own.ring_chunk[1] = own.base + own.rings_off + 16ull * SN_RING_COPY;
+	SN_STORE_RELEASE(&own.shared->slots_ready, INSIDE_SLOTS);
+	slot = sn_slot_claim(&own);
+	ck_assert_uint_eq(slot, 16);
+	push_small(slot);
+	push_small(slot);
+	push_small(slot);
+	drain();
+	ck_assert_uint_eq(p->count.samples, 3);
+}
+END_TEST
+
 START_TEST(thousands_of_threads_are_looked_at_in_turn)
 {
 	uint32_t looked = 0;
@@ -252,6 +274,7 @@ main(void)
 	tcase_add_test(tc, small_records_give_back_whole_pages_at_the_bound_of_memory);
 	tcase_add_test(tc, only_slots_with_news_are_looked_at);
 	tcase_add_test(tc, record_that_was_half_written_is_taken_without_another_word);
+	tcase_add_test(tc, rings_that_the_program_maps_later_are_read);
 	tcase_add_test(tc, thousands_of_threads_are_looked_at_in_turn);
 	tcase_add_test(tc, million_different_stacks_stay_in_the_bound_and_none_is_lost);
 	suite_add_tcase(suite, tc);
