@@ -93,11 +93,11 @@ START_TEST(pages_given_back_take_no_record_along)
 	struct taken t = { 0 };
 	uint64_t value = 0;
 
-	/* Full, some taken, full again: the owner writes into the page that was taken last. */
+	/* Full, some taken, full again: the owner writes into the page that was taken last, where nothing went before. */
 	for (uint32_t round = 0; round < 2000; round++) {
 		while (push(value + 1, (uint16_t)(1 + value % 97)))
 			value++;
-		(void)sn_drain_ring(&seg, slot, 1 + round % 13, -1, true, &pos, take, &t);
+		(void)sn_drain_ring(&seg, slot, 1 + round % 13, -1, round / 7 % 2 == 0, &pos, take, &t);
 	}
 	while (sn_drain_ring(&seg, slot, 100, -1, true, &pos, take, &t).records > 0)
 		;
