@@ -272,7 +272,7 @@ END_TEST
 
 START_TEST(table_of_damaged_entries)
 {
-	uint64_t cie;
+	uint64_t cie, ends;
 
 	begin(EM_X86_64);
 	cie = put_cie("", NULL, 0);
@@ -285,6 +285,7 @@ START_TEST(table_of_damaged_entries)
 	put_fde(cie, TEXT + 64, 1ull << 32, BYTES(0x0e, 16));
 	put_u32(2);						/* too short for an id */
 	put("ab", 2);
+	ends = block.bytes;
 	put_u32(0);						/* the end, and more behind it */
 	put_fde(cie, TEXT + 128, 64, BYTES(0x0e, 24));
 	put_u32(UINT32_MAX - 8);				/* longer than the rest */
@@ -295,6 +296,7 @@ START_TEST(table_of_damaged_entries)
 	expect_rule(TEXT + 128, BY(SN_CFA_SP, 24));
 	ck_assert_uint_eq(table.fdes, 2);
 	ck_assert_uint_eq(table.bad_fdes, 8);
+	ck_assert_uint_eq(sn_cfi_end(&block), ends);		/* where nothing says how long .eh_frame is */
 }
 END_TEST
 
