@@ -88,8 +88,8 @@ find_extent(const struct sn_table *t, uint64_t *lo, uint64_t *hi)
 static bool
 compile_in(const struct sn_frames_change *c, uint64_t lo, uint64_t hi, struct sn_table *out)
 {
-	struct sn_cfi_block in = { .data = c->data, .bytes = c->bytes, .vaddr = c->address, .text_lo = lo, .text_hi = hi,
-		.machine = MACHINE };
+	struct sn_cfi_block in = { .data = c->data, .bytes = c->bytes, .vaddr = c->address, .text_lo = lo,
+		.text_hi = hi, .machine = MACHINE };
 	bool found;
 
 	if (sn_table_compile(&in, out) < 0)

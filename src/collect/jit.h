@@ -20,7 +20,7 @@ struct sn_jit;
 bool sn_jit_is_behind(const struct sn_process *p);
 /* Take what was registered and taken back since the last call.  Did anything change? */
 bool sn_jit_follow(struct sn_process *p);
-/* Put its code over the n texts of the map, sorted and at most SN_TEXTS_MAX of them.  Returns how many there are then. */
+/* Put its code over the n texts of the map, sorted and at most SN_TEXTS_MAX of them.  How many there are then. */
 uint32_t sn_jit_overlay(const struct sn_process *p, struct sn_text *texts, uint32_t n);
 /* Tables that nobody reads any more (epoch and before) give back their place. */
 void sn_jit_expire(struct sn_process *p, uint32_t oldest_read);

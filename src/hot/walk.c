@@ -272,7 +272,7 @@ find_cfa(struct frame *f, const struct sn_rule *q, uint64_t *cfa)
 		*cfa += q->aux;
 		return true;
 	case SN_CFA_REG:
-		/* Others keep the interrupted value, which is libgcc's rule as well.  These a frame below may have saved. */
+		/* Others keep the interrupted value, which is libgcc's rule as well.  These a frame may have saved. */
 		if (!f->exact && IS_SAVED_BY_CALLEE(q->aux))
 			return false;
 		*cfa = uc_register(f->uc, q->aux) + off;

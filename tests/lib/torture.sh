@@ -34,6 +34,7 @@ judge()	# WHAT NAME FILE MILLISECONDS
 	at_least "$1: CPU time" "$(profile total "$3")" $(($4 * 900000))
 	at_most "$1: CPU time" "$(profile total "$3")" $(($4 * 1300000 + 150000000))
 	is "$1: bad records" "$(profile number "$3" bad_records)" 0
+	# shellcheck disable=SC2034	# the callers'
 	SILENT=$(silent_ns "$3")
 }
 
@@ -54,7 +55,7 @@ torture()	# FUNCTION PROGRAM MODE MILLISECONDS
 		[ $hz = 1000 ] || engine=$PERF
 		[ $hz = 4000 ] || engine=timer
 		for unwind in auto fp libunwind; do
-			[ $hz$unwind != 1000fp ] && [ $hz$unwind != 1000libunwind ] || continue
+			case $hz$unwind in 1000fp | 1000libunwind) continue ;; esac
 			what="$2 $mode, $hz Hz, $unwind, outside"
 			rm -f "$T"/P*.pb.gz
 			timeout -k 5 60 "$SONDE" run -o "$T/P.pb.gz" --engine $engine --hz $hz --unwind $unwind -- \

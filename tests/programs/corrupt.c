@@ -107,7 +107,8 @@ burn_with_fp(uint64_t value)
 	uint64_t n = slice;
 
 #if defined(__x86_64__)
-	__asm__ volatile("push %%rbp\n mov %1, %%rbp\n1: dec %0\n jnz 1b\n pop %%rbp" : "+r"(n) : "r"(value) : "memory");
+	__asm__ volatile("push %%rbp\n mov %1, %%rbp\n1: dec %0\n jnz 1b\n pop %%rbp"
+		: "+r"(n) : "r"(value) : "memory");
 #elif defined(__aarch64__)
 	__asm__ volatile("str x29, [sp, #-16]!\n mov x29, %1\n1: subs %0, %0, #1\n b.ne 1b\n ldr x29, [sp], #16"
 		: "+r"(n) : "r"(value) : "memory", "cc");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * jitcode.c - code in anonymous memory that calls back into the program, half of the time spent in each, as JIT compilers
- * make it.  What it prints depends on nothing but its arguments.
+ * jitcode.c - code in anonymous memory that calls back into the program, half of the time spent in each, as JIT
+ * compilers make it.  What it prints depends on nothing but its arguments.
  *
  * Usage:    jitcode MODE [CPU_MILLISECONDS]
  *	registered	without frame pointers; its call frame information is registered (__register_frame)

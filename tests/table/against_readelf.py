@@ -173,9 +173,9 @@ def main():
             for i in range(max(row_at(f.lo), 0), row_at(f.hi - 1) + 1):
                 used[i] = True
             continue
-        # the gap in front: padding keeps the rule, more has none or is known code
-        if previous is not None and 0 < lo - end < 16 and not previous.signal and row_at(end) != row_at(end - 1):
-            complain(f"{end:x}: padding has a row of its own: {rows[row_at(end)]}")
+        # the gap in front: no rule, least of all that of the function before it; a last byte as the entry of the next
+        if previous is not None and 1 < lo - end < 16 and rows[row_at(end)][1] != "none":
+            complain(f"{end:x}: padding has a rule: {rows[row_at(end)]}")
         changes = {lo} | {at for at, _ in f.rows if lo < at < f.hi} | {s for s in starts[row_at(lo) + 1:row_at(f.hi - 1) + 1]}
         for pc in changes:
             i = row_at(pc)
