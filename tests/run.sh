@@ -262,7 +262,7 @@ stage_check()
 
 stage_e2e()
 {
-	run_scripts "$top"/tests/e2e/[a-oq-s]*[0-9]-*.sh
+	run_scripts "$top"/tests/e2e/[a-oq-t]*[0-9]-*.sh
 }
 
 stage_real()
@@ -335,7 +335,8 @@ stage_dist()
 stage_bench()
 {
 	TEST_SECONDS=1800 run_scripts "$top"/tests/bench/truth.sh "$top"/tests/bench/churn.sh
-	jobs=1 TEST_SECONDS=1800 run_scripts "$top"/tests/bench/cost.sh "$top"/tests/bench/scale.sh
+	jobs=1 TEST_SECONDS=1800 run_scripts "$top"/tests/bench/cost.sh "$top"/tests/bench/scale.sh \
+		"$top"/tests/bench/unwind.sh "$top"/tests/bench/handler.sh
 	cat "$work"/log/bench-*.log
 }
 

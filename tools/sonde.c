@@ -17,6 +17,7 @@ static const struct {
 	{ "fetch", cmd_fetch, "ask a running program for a profile" },
 	{ "ps", cmd_ps, "list the programs that are being profiled" },
 	{ "check", cmd_check, "say what profiling can do on this machine" },
+	{ "selftest", cmd_selftest, "prove what profiles are worth on this machine, and what they cost" },
 	{ "symbolize", cmd_symbolize, "fill names and lines into a profile" },
 };
 

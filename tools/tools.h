@@ -18,10 +18,11 @@ enum {
 
 /* sonde run …; argv[0] is "run".  The exit status; may instead die by the command's signal. */
 int cmd_run(int argc, char **argv);
-/* sonde fetch, sonde ps, sonde check: 0, SN_EXIT_FAILED or SN_EXIT_USAGE, with a line on stderr. */
+/* sonde fetch, sonde ps, sonde check, sonde selftest: 0, SN_EXIT_FAILED or SN_EXIT_USAGE, with a line on stderr. */
 int cmd_fetch(int argc, char **argv);
 int cmd_ps(int argc, char **argv);
 int cmd_check(int argc, char **argv);
+int cmd_selftest(int argc, char **argv);
 
 /* library.c: what goes into the program */
 
