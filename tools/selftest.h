@@ -55,6 +55,7 @@ struct sn_selftest {
 	char folder[PATH_MAX];		/* temporary */
 	uint64_t began_ns, deadline_ns;	/* by CLOCK_MONOTONIC; what can be left out is, after the deadline */
 	uint64_t turns_per_us;
+	double pace;			/* 1; less on a busy machine: how much of each workload there is time for */
 	unsigned broken;		/* how many things were found wrong */
 };
 
@@ -71,6 +72,8 @@ int sn_selftest_begin(struct sn_selftest *st);
 void sn_selftest_end(struct sn_selftest *st);
 /* A signal asked us to stop. */
 bool sn_selftest_stopped(void);
+/* Rounds of a workload that are worth this many on an idle machine. */
+unsigned sn_selftest_rounds(const struct sn_selftest *st, unsigned rounds);
 /* Is there time left for what may be left out? */
 bool sn_selftest_has_time(const struct sn_selftest *st);
 

@@ -20,6 +20,7 @@
 
 #define TRY_HZ		1000u
 #define TRY_ROUNDS	60u		/* of each thread: 180 ms */
+#define PACE_MIN	0.35
 
 /* What follows a word at the head of a line of a file, "?" if it is not there. */
 static void
@@ -49,6 +50,24 @@ usable_cpus(void)
 	return sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 0;
 }
 
+/* How much of the CPU time that it asks for a program gets here, two threads on two processors or one. */
+static void
+see_how_busy(struct sn_selftest *st)
+{
+	struct sn_under bare = { SN_TOOL_BARE, 0, NULL };
+	struct sn_work_size size = { st->turns_per_us, { TRY_ROUNDS / 2, TRY_ROUNDS / 2 }, 1 };
+	struct sn_result r;
+	double got;
+
+	sn_work_run(st, &bare, &size, false, &r);
+	if (!r.is_true || r.ran.wall_ns == 0)
+		return;
+	got = (double)r.truth.rusage_ns / (double)r.ran.wall_ns / (usable_cpus() > 1 ? SN_WORK_THREADS : 1);
+	(void)printf("  %-22s a program got %.0f %% of the CPU time that it asked for%s\n", "load now",
+		100 * (got < 1 ? got : 1), got < 0.5 ? ": busy, the figures are worth less" : "");
+	st->pace = got > 0.5 ? 1 : 2 * got > PACE_MIN ? 2 * got : PACE_MIN;
+}
+
 void
 sn_section_machine(struct sn_selftest *st)
 {
@@ -71,6 +90,7 @@ sn_section_machine(struct sn_selftest *st)
 	(void)printf("  %-22s %s\n", "perf_event_paranoid", paranoid);
 	(void)printf("  %-22s %s\n", "seccomp", strcmp(seccomp, "0") == 0 ? "no filter" :
 		seccomp[0] == '?' ? "not known" : "a filter is in force");
+	see_how_busy(st);
 }
 
 /* One try: a small workload under `sonde run` with one more option. */
@@ -78,7 +98,8 @@ static void
 try(struct sn_selftest *st, const char *option, struct sn_result *r)
 {
 	struct sn_under way = { SN_TOOL_SONDE, TRY_HZ, option };
-	struct sn_work_size size = { st->turns_per_us, { TRY_ROUNDS, TRY_ROUNDS }, 1 };
+	unsigned rounds = sn_selftest_rounds(st, TRY_ROUNDS);
+	struct sn_work_size size = { st->turns_per_us, { rounds, rounds }, 1 };
 
 	sn_work_run(st, &way, &size, true, r);
 }
@@ -99,6 +120,8 @@ try_engine(struct sn_selftest *st, const char *name)
 
 	(void)snprintf(option, sizeof(option), "--engine=%s", name);
 	try(st, option, &r);
+	if (sn_selftest_stopped())
+		return true;
 	works = r.seen.is_read && r.seen.samples > 0;
 	is_it = works && (strcmp(r.seen.engine, name) == 0 || strcmp(name, "auto") == 0);
 	if (is_it)
@@ -120,6 +143,8 @@ try_unwinder(struct sn_selftest *st, const char *name)
 
 	(void)snprintf(option, sizeof(option), "--unwind=%s", name);
 	try(st, option, &r);
+	if (sn_selftest_stopped())
+		return true;
 	works = r.seen.is_read && r.seen.samples > 0;
 	for (unsigned f = 0; f < SN_WORK_FUNCTIONS; f++)
 		in_functions += r.seen.function_ns[f];

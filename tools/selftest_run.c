@@ -21,7 +21,7 @@
 #include "tools/selftest.h"
 
 #define RUN_MAX_S	60
-#define ENOUGH_NS	(32ull * SN_NS_PER_SEC)	/* of all; what is running then ends within a minute */
+#define ENOUGH_NS	(36ull * SN_NS_PER_SEC)	/* of all; what is running then ends within a minute */
 
 static volatile sig_atomic_t interrupted, overdue;
 
@@ -46,6 +46,12 @@ sn_selftest_has_time(const struct sn_selftest *st)
 	return interrupted == 0 && sn_clock_mono_ns() < st->deadline_ns;
 }
 
+unsigned
+sn_selftest_rounds(const struct sn_selftest *st, unsigned rounds)
+{
+	return (unsigned)(rounds * st->pace) + 1;
+}
+
 int
 sn_selftest_begin(struct sn_selftest *st)
 {
@@ -60,6 +66,7 @@ sn_selftest_begin(struct sn_selftest *st)
 	st->exe[n] = '\0';
 	st->began_ns = sn_clock_mono_ns();
 	st->deadline_ns = st->began_ns + ENOUGH_NS;
+	st->pace = 1;
 	/* The workload is to be profiled as we say, and by nobody else. */
 	for (char **e = environ; *e != NULL;) {
 		char name[64];

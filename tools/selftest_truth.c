@@ -100,7 +100,7 @@ static void
 truth_row(struct sn_selftest *st, enum sn_tool tool, unsigned hz)
 {
 	struct sn_under way = { tool, hz, NULL };
-	unsigned rounds = hz < 250 ? ROUNDS_SLOW : ROUNDS_FAST;
+	unsigned rounds = sn_selftest_rounds(st, hz < 250 ? ROUNDS_SLOW : ROUNDS_FAST);
 	/* Unequal threads: what is skewed between them shows. */
 	struct sn_work_size size = { st->turns_per_us, { rounds / 4, rounds - rounds / 4 }, hz };
 	struct sn_result r;
@@ -109,6 +109,8 @@ truth_row(struct sn_selftest *st, enum sn_tool tool, unsigned hz)
 	bool has_functions;
 
 	sn_work_run(st, &way, &size, true, &r);
+	if (sn_selftest_stopped())
+		return;
 	if (!r.seen.is_read) {
 		(void)printf("  %-15s %6u  %s\n", sn_tool_name(tool), hz, r.seen.why);
 		if (tool == SN_TOOL_SONDE && !sn_selftest_stopped())
@@ -231,7 +233,8 @@ list_ways(struct cost *all)
 static double
 run_one(const struct sn_selftest *st, struct cost *c, double *beside_ms)
 {
-	struct sn_work_size size = { st->turns_per_us, { OVERHEAD_ROUNDS, OVERHEAD_ROUNDS }, 1 };
+	unsigned rounds = sn_selftest_rounds(st, OVERHEAD_ROUNDS);
+	struct sn_work_size size = { st->turns_per_us, { rounds, rounds }, 1 };
 	struct sn_result r;
 	double ns = 0;
 
@@ -304,5 +307,5 @@ sn_section_overhead(struct sn_selftest *st)
 		if (!sn_tool_find(tool, why, sizeof(why)))
 			(void)printf("  %-15s %s\n", sn_tool_name(tool), why);
 	(void)printf("  beside: CPU time of other processes for %u ms of the program: starting, collecting, naming, "
-		"writing\n", (unsigned)(SN_WORK_THREADS * OVERHEAD_ROUNDS * SN_WORK_ROUND_US / 1000));
+		"writing\n", SN_WORK_THREADS * sn_selftest_rounds(st, OVERHEAD_ROUNDS) * SN_WORK_ROUND_US / 1000);
 }
