@@ -50,17 +50,23 @@ many_at_rest()	# NAME bare|outside|inside ARGS...
 	[ -n "$(said "$name" rest)" ] || fail "$name: $(head -c 500 "$T/$name.err")"
 }
 
+# A program that is gone would take the test along, without a word.
+go_on()	# NAME
+{
+	(echo >&"$GO") 2>/dev/null || fail "$1 is gone: $(head -c 500 "$T/$1.err")"
+}
+
 # Let its busy threads burn; they are done when this returns.
 many_burn()	# NAME
 {
-	echo >&"$GO"
+	go_on "$1"
 	until_true has_said "$1" burn
 }
 
 # Let it end, and insist on status 0 and silence.
 many_end()	# NAME
 {
-	echo >&"$GO"
+	go_on "$1"
 	exec {GO}>&-
 	wait "$MANY" || fail "$1: status $?"
 	is_empty "$1: stderr" "$T/$1.err"

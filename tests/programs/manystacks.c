@@ -2,7 +2,8 @@
  *
  * manystacks.c - hardly a stack twice: at each level chance says which of two functions calls on.
  *
- * Usage:    manystacks CPU_MILLISECONDS DEPTH       DEPTH 0: the same stack all the time
+ * Usage:    manystacks CPU_MILLISECONDS DEPTH [TURNS]     DEPTH 0: the same stack all the time.  TURNS: of a loop in
+ *           each stack, 20000 unless told
  * Tells:    `stacks N` (different ones that it burned in), `cpu NANOSECONDS` of its one thread, `rss KIB` (most, of
  *           this process).
  */
@@ -12,7 +13,7 @@
 
 #include "burn.h"
 
-static uint64_t state = 88172645463325252u;
+static uint64_t state = 88172645463325252u, turns = 20000;
 
 static uint64_t
 chance(void)
@@ -31,7 +32,7 @@ even_one(uint64_t left, uint64_t bits)
 	uint64_t r;
 
 	if (left == 0) {
-		BURN(20000);
+		BURN(turns);
 		return bits;
 	}
 	if (left % 48 == 0)
@@ -47,7 +48,7 @@ odd_one(uint64_t left, uint64_t bits)
 	uint64_t r;
 
 	if (left == 0) {
-		BURN(20000);
+		BURN(turns);
 		return bits;
 	}
 	if (left % 48 == 0)
@@ -64,6 +65,9 @@ main(int argc, char **argv)
 	uint64_t depth = argc > 2 ? strtoull(argv[2], NULL, 10) : 200;
 	uint64_t stacks = 0;
 	struct rusage u;
+
+	if (argc > 3)
+		turns = strtoull(argv[3], NULL, 10);
 
 	while (thread_cpu_ns() < ms * 1000000u) {
 		(void)even_one(depth, depth == 0 ? 0 : chance());
