@@ -93,7 +93,7 @@ START_TEST(pages_given_back_take_no_record_along)
 	struct taken t = { 0 };
 	uint64_t value = 0;
 
-	/* Full, some taken, full again: the owner writes into the page that was taken last, where nothing was before. */
+	/* Full, some taken, full again: the owner writes into the page that was taken last, also where none went. */
 	for (uint32_t round = 0; round < 2000; round++) {
 		while (push(value + 1, (uint16_t)(1 + value % 97)))
 			value++;
