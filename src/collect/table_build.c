@@ -270,7 +270,7 @@ run_all(struct build *b)
 	for (uint32_t i = 0; i < b->npieces && err >= 0; i++) {
 		const struct piece *p = &b->piece[i];
 
-		err = fill_gap(b, p->start, true);
+		err = fill_gap(b, p->start, p->cie == KNOWN || !b->cie[p->cie].signal);
 		if (err == 0 && p->cie == KNOWN)
 			err = run_known(b, p, i + 1 < b->npieces ? p + 1 : NULL);
 		else if (err == 0)

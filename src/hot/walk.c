@@ -15,7 +15,14 @@
 
 #define PC_MIN		4096u		/* no code lies below: zero ends a chain of frames */
 
-enum step { STEP_FRAME, STEP_END, STEP_FAILED, STEP_UNKNOWN };
+/*
+ * A sample finds cold caches, and each line of code costs as much as one of data: what most frames need stays together,
+ * the rest out of its way.
+ */
+#define RARE		__attribute__((noinline, cold))
+#define LIKELY(x)	__builtin_expect(!!(x), 1)
+
+enum step { STEP_FRAME, STEP_END, STEP_FAILED, STEP_UNKNOWN, STEP_NO_CODE };
 
 struct frame {
 	uint64_t pc, sp, fp, bx;
@@ -95,42 +102,50 @@ find_text(const struct sn_walk *w, uint64_t pc)
 }
 
 /* The text of pc into f->text.  False: in none that is known and sound. */
-static bool
+static __attribute__((noinline)) bool
 enter_text(const struct sn_walk *w, struct frame *f, uint64_t pc)
 {
-	if (__builtin_expect(f->text != NULL && pc >= f->text->start && pc < f->text->limit, 1))
-		return true;
 	f->text = find_text(w, pc);
 	if (f->text != NULL && !is_sound(w, f->text))
 		f->text = NULL;
 	return f->text != NULL && f->text->kind != SN_TEXT_UNKNOWN;
 }
 
-static const struct sn_rule *
+/* The first row of these behind `at`. */
+static inline __attribute__((always_inline)) uint32_t
+find_row(const struct sn_table_row *rows, uint32_t first, uint32_t n, uint32_t at)
+{
+	while (n > 0) {
+		uint32_t half = n / 2;
+
+		if (rows[first + half].at <= at) {
+			first += half + 1;
+			n -= half + 1;
+		} else {
+			n = half;
+		}
+	}
+	return first;
+}
+
+static inline __attribute__((always_inline)) const struct sn_rule *
 rule_at(const struct sn_walk *w, const struct sn_text *t, uint64_t pc)
 {
 	const uint32_t *index = (const uint32_t *)(const void *)(w->tables + t->index);
 	const struct sn_table_row *rows = (const struct sn_table_row *)(const void *)(w->tables + t->rows);
 	uint64_t bucket = (pc - t->base) >> t->shift;
-	uint32_t at = (uint32_t)(pc - t->base) & ((1u << t->shift) - 1), pos, n;
+	uint32_t at = (uint32_t)(pc - t->base) & ((1u << t->shift) - 1), first, end;
 
-	if (pc < t->base || bucket >= t->nbuckets)
+	if (!LIKELY(pc >= t->base && bucket < t->nbuckets))
 		return NULL;
-	pos = index[bucket];
-	n = index[bucket + 1];
-	if (n > t->nrows || pos > n)
+	first = index[bucket];
+	end = index[bucket + 1];
+	if (!LIKELY(end <= t->nrows && first <= end))
 		return NULL;
-	n -= pos;
-	while (n > 0) {			/* the first row behind pc, without a branch that is hard to foresee */
-		uint32_t half = n >> 1;
-		bool right = rows[pos + half].at <= at;
-
-		pos = right ? pos + half + 1 : pos;
-		n = right ? n - half - 1 : half;
-	}
-	if (pos == 0 || rows[pos - 1].rule >= t->nrules)
+	first = find_row(rows, first, end - first, at);
+	if (!LIKELY(first > 0 && rows[first - 1].rule < t->nrules))
 		return NULL;
-	return (const struct sn_rule *)(const void *)(w->tables + t->rules) + rows[pos - 1].rule;
+	return (const struct sn_rule *)(const void *)(w->tables + t->rules) + rows[first - 1].rule;
 }
 
 /* Does a call lie right before this return address?  Only where that can be looked at; else it is believed. */
@@ -170,7 +185,7 @@ is_return_address(const struct sn_walk *w, uint64_t ra)
  * A leaf in code without CFI (assembler, a bad pointer that was called) most often has not yet moved SP: then the
  * return address is where the call put it.
  */
-static enum step
+static RARE enum step
 guess_leaf(struct sn_walk *w, struct frame *f)
 {
 	uint64_t ra;
@@ -214,7 +229,7 @@ step_by_fp(struct sn_walk *w, struct frame *f, bool is_guess)
 	return STEP_FRAME;
 }
 
-static enum step
+static RARE enum step
 step_without_cfi(struct sn_walk *w, struct frame *f)
 {
 	bool jit = f->text->kind == SN_TEXT_FP;
@@ -228,7 +243,7 @@ step_without_cfi(struct sn_walk *w, struct frame *f)
 }
 
 /* A trampoline: all registers are as they were when the signal came. */
-static enum step
+static RARE enum step
 step_to_interrupted(struct frame *f)
 {
 	uint64_t at = f->sp + SIGNAL_FRAME_UC;
@@ -312,7 +327,7 @@ find_ra(struct frame *f, const struct sn_rule *q, uint64_t cfa, uint64_t *ra)
 	return true;
 }
 
-static enum step
+static RARE enum step
 step_by_rule(struct frame *f, const struct sn_rule *q)
 {
 	uint64_t cfa, ra, old_fp = f->fp;
@@ -339,35 +354,33 @@ step_by_rule(struct frame *f, const struct sn_rule *q)
 }
 
 /*
- * A caller is looked up by the call, not by what comes after it.  A signal trampoline was never called: its "return
- * address" is its first instruction, and its FDE begins a byte early for those who subtract; where it does not,
- * nothing else covers the byte before.
+ * A signal trampoline was never called: its "return address" is its first instruction, and its FDE begins a byte early
+ * for those who subtract; where it does not, nothing else covers the byte before.
  */
-static const struct sn_rule *
-find_rule(const struct sn_walk *w, struct frame *f, bool *known)
+static RARE const struct sn_rule *
+look_for_trampoline(const struct sn_walk *w, struct frame *f, const struct sn_rule *q)
 {
-	const struct sn_rule *q = NULL, *next;
+	const struct sn_rule *next = f->pc < f->text->limit ? rule_at(w, f->text, f->pc) : NULL;
 
-	*known = enter_text(w, f, f->exact ? f->pc : f->pc - 1);
-	if (*known && f->text->kind == SN_TEXT_TABLE)
-		q = rule_at(w, f->text, f->exact ? f->pc : f->pc - 1);
-	if (q != NULL && q->cfa == SN_CFA_SIGNAL) {
-		f->exact = true;
-	} else if (*known && !f->exact && f->text->kind == SN_TEXT_TABLE && (q == NULL || q->cfa == SN_CFA_NONE)) {
-		next = f->pc < f->text->limit ? rule_at(w, f->text, f->pc) : NULL;
-		if (next != NULL && next->cfa == SN_CFA_SIGNAL) {
-			f->exact = true;
-			q = next;
-		}
-	}
-	return q;
+	if (next == NULL || next->cfa != SN_CFA_SIGNAL)
+		return q;
+	f->exact = true;
+	return next;
 }
 
-static enum step
-step_once(struct sn_walk *w, struct frame *f, const struct sn_rule *q, bool known)
+/* Any step but a plain one; its frame goes into *out. */
+static RARE enum step
+step_otherwise(struct sn_walk *w, struct frame *f, const struct sn_rule *q, bool known, uint64_t *out)
 {
 	enum step step;
 
+	if (!known && !f->exact && find_text(w, f->pc - 1) == NULL)
+		return STEP_NO_CODE;	/* whatever that was, it was no return address */
+	if (q != NULL && q->cfa == SN_CFA_SIGNAL)
+		f->exact = true;
+	else if (known && !f->exact && f->text->kind == SN_TEXT_TABLE && (q == NULL || q->cfa == SN_CFA_NONE))
+		q = look_for_trampoline(w, f, q);
+	*out = f->exact ? f->pc : f->pc - 1;
 	if (!known)
 		return STEP_UNKNOWN;
 	if (q != NULL && q->cfa != SN_CFA_NONE)
@@ -396,37 +409,108 @@ begin(const struct sn_walk *w, struct frame *f, const ucontext_t *uc)
 static enum sn_walk_end
 end_of(enum step step)
 {
-	return step == STEP_END ? SN_WALK_COMPLETE : step == STEP_UNKNOWN ? SN_WALK_UNKNOWN : SN_WALK_FAILED;
+	return step == STEP_END ? SN_WALK_COMPLETE : step == STEP_FAILED ? SN_WALK_FAILED : SN_WALK_UNKNOWN;
+}
+
+/* What changes from frame to frame, in registers: through memory each step would wait for the one before. */
+struct regs {
+	uint64_t pc, sp, fp, bx;
+	bool exact;
+};
+
+static inline __attribute__((always_inline)) struct regs
+regs_of(const struct frame *f)
+{
+	return (struct regs){ f->pc, f->sp, f->fp, f->bx, f->exact };
+}
+
+static inline __attribute__((always_inline)) void
+set_regs(struct frame *f, const struct regs *r)
+{
+	f->pc = r->pc;
+	f->sp = r->sp;
+	f->fp = r->fp;
+	f->bx = r->bx;
+	f->exact = r->exact;
+}
+
+static inline __attribute__((always_inline)) uint64_t
+word_at(uint64_t addr)
+{
+	return *(const uint64_t *)(uintptr_t)addr;
+}
+
+/*
+ * The step that nearly all frames need: the CFA by SP or FP, everything saved at the CFA and in that part of the stack
+ * which is known to be there.  False: nothing was changed, take the long way.
+ */
+static inline __attribute__((always_inline)) bool
+step_plainly(const struct sn_reader *reader, struct regs *r, const struct sn_rule *q)
+{
+	uint64_t cfa = (q->cfa == SN_CFA_SP ? r->sp : r->fp) + (uint64_t)(int64_t)q->cfa_off;
+	uint64_t ra_at = cfa + (uint64_t)(int64_t)q->ra_off, fp_at = cfa + (uint64_t)(int64_t)q->fp_off;
+	uint64_t bx_at = cfa + (uint64_t)(int64_t)q->bx_off, lo = reader->lo, bytes = reader->hi - lo, ra;
+
+	bool plain = (uint8_t)(q->cfa - SN_CFA_SP) <= SN_CFA_FP - SN_CFA_SP && q->ra == SN_SAVED_CFA &&
+	    (q->fp | q->bx) <= SN_SAVED_CFA;
+
+	if (!LIKELY(plain && cfa > r->sp && (cfa & 7) == 0 && ra_at - lo < bytes && fp_at - lo < bytes &&
+	    bx_at - lo < bytes))
+		return false;
+	ra = PLAIN(word_at(ra_at));
+	if (!LIKELY(ra >= PC_MIN))
+		return false;
+	if (q->fp != SN_SAVED_SAME)
+		r->fp = word_at(fp_at);
+	if (q->bx != SN_SAVED_SAME)
+		r->bx = word_at(bx_at);
+	r->sp = cfa;
+	r->pc = ra;
+	r->exact = false;
+	return true;
 }
 
 uint32_t
 sn_walk_tables(struct sn_walk *w, const ucontext_t *uc, uint64_t *frames, uint32_t max)
 {
-	const struct sn_rule *q;
+	const struct sn_text *t = NULL;
 	enum step step;
 	struct frame f;
+	struct regs r;
 	uint32_t n = 0;
-	bool known;
 
 	begin(w, &f, uc);
 	w->guessed = false;
+	r = regs_of(&f);
 	for (;;) {
-		q = find_rule(w, &f, &known);
-		if (!known && !f.exact && find_text(w, f.pc - 1) == NULL) {
-			step = STEP_UNKNOWN;	/* no code at all: whatever that was, it was no return address */
-			break;
+		/* A caller is looked up by the call, not by what comes after it. */
+		uint64_t pc = r.exact ? r.pc : r.pc - 1;
+		const struct sn_rule *q = NULL;
+		bool known = true;
+
+		if (!LIKELY(t != NULL && pc - t->start < t->limit - t->start)) {
+			known = enter_text(w, &f, pc);
+			t = f.text;
 		}
-		frames[n++] = f.exact ? f.pc : f.pc - 1;
-		step = step_once(w, &f, q, known);
-		if (step != STEP_FRAME)
-			break;
-		if (n == max) {
+		if (LIKELY(known && t->kind == SN_TEXT_TABLE))
+			q = rule_at(w, t, pc);
+		if (LIKELY(q != NULL && step_plainly(&f.reader, &r, q))) {
+			frames[n] = pc;
+			f.by_fp = false;
+		} else {
+			set_regs(&f, &r);
+			step = step_otherwise(w, &f, q, known, &frames[n]);
+			if (step != STEP_FRAME)
+				break;
+			r = regs_of(&f);
+		}
+		if (++n == max) {
 			w->end = SN_WALK_TRUNCATED;
 			return n;
 		}
 	}
 	w->end = end_of(step);
-	return n;
+	return step == STEP_NO_CODE ? n : n + 1;
 }
 
 uint32_t
