@@ -137,12 +137,14 @@ sn_rows_free(struct sn_rows *r)
 }
 
 int
-sn_rows_add(struct sn_rows *r, uint64_t at, const struct sn_rule *rule)
+sn_rows_add(struct sn_rows *r, uint64_t at, const struct sn_rule *given)
 {
 	struct sn_wide_row *last = r->nrows > 0 ? &r->row[r->nrows - 1] : NULL, *more;
+	struct sn_rule marked = *given, *rule = &marked;
 	uint16_t number = 0;
 	int err;
 
+	sn_rule_mark(rule);
 	r->given++;
 	if (last != NULL && memcmp(&r->rule[last->rule], rule, sizeof(*rule)) == 0) {
 		r->bad += rule->cfa == SN_CFA_BAD;

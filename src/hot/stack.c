@@ -33,29 +33,6 @@ probe(struct sn_reader *r, uint64_t page)
 	return sn_page_is_readable(page);
 }
 
-void
-sn_reader_begin(struct sn_reader *r, uint64_t own_lo, uint64_t own_hi)
-{
-	r->own_lo = own_lo;
-	r->own_hi = r->own_from = own_hi & ~7ull;
-	r->lo = r->hi = 0;
-	r->probes = SN_PROBES_MAX;
-}
-
-void
-sn_reader_enter(struct sn_reader *r, uint64_t sp)
-{
-	uint64_t from = sp > r->own_lo + SN_RED_ZONE ? sp - SN_RED_ZONE : r->own_lo;
-
-	r->lo = r->hi = 0;
-	if (!sn_reader_is_own(r, sp))
-		return;
-	if (from < r->own_from)
-		r->own_from = from;
-	r->lo = r->own_from;
-	r->hi = r->own_hi;
-}
-
 bool
 sn_reader_reach(struct sn_reader *r, uint64_t addr, uint64_t bytes)
 {

@@ -28,9 +28,6 @@ struct sn_reader {
 /* Can the page at this address be read?  One system call, which changes nothing. */
 bool sn_page_is_readable(uint64_t page);
 
-void sn_reader_begin(struct sn_reader *r, uint64_t own_lo, uint64_t own_hi);
-/* The stack goes on from this SP. */
-void sn_reader_enter(struct sn_reader *r, uint64_t sp);
 /* [addr, addr + bytes) can be read, bytes at most a page? */
 bool sn_reader_reach(struct sn_reader *r, uint64_t addr, uint64_t bytes);
 
@@ -39,6 +36,30 @@ static inline bool
 sn_reader_is_own(const struct sn_reader *r, uint64_t addr)
 {
 	return addr >= r->own_lo && addr < r->own_hi;
+}
+
+static inline void
+sn_reader_begin(struct sn_reader *r, uint64_t own_lo, uint64_t own_hi)
+{
+	r->own_lo = own_lo;
+	r->own_hi = r->own_from = own_hi & ~7ull;
+	r->lo = r->hi = 0;
+	r->probes = SN_PROBES_MAX;
+}
+
+/* The stack goes on from this SP. */
+static inline void
+sn_reader_enter(struct sn_reader *r, uint64_t sp)
+{
+	uint64_t from = (sp > r->own_lo + SN_RED_ZONE ? sp - SN_RED_ZONE : r->own_lo) & ~7ull;
+
+	r->lo = r->hi = 0;
+	if (!sn_reader_is_own(r, sp))
+		return;
+	if (from < r->own_from)
+		r->own_from = from;
+	r->lo = r->own_from;
+	r->hi = r->own_hi;
 }
 
 static inline bool

@@ -101,6 +101,12 @@ find_text(const struct sn_walk *w, uint64_t pc)
 	return lo > 0 && pc < m->text[lo - 1].limit ? &m->text[lo - 1] : NULL;
 }
 
+static inline bool
+is_in(const struct sn_text *t, uint64_t pc)
+{
+	return t != NULL && pc - t->start < t->limit - t->start;
+}
+
 /* The text of pc into f->text.  False: in none that is known and sound. */
 static __attribute__((noinline)) bool
 enter_text(const struct sn_walk *w, struct frame *f, uint64_t pc)
@@ -136,7 +142,7 @@ rule_at(const struct sn_walk *w, const struct sn_text *t, uint64_t pc)
 	uint64_t bucket = (pc - t->base) >> t->shift;
 	uint32_t at = (uint32_t)(pc - t->base) & ((1u << t->shift) - 1), first, end;
 
-	if (!LIKELY(pc >= t->base && bucket < t->nbuckets))
+	if (!LIKELY(bucket < t->nbuckets))		/* also below base */
 		return NULL;
 	first = index[bucket];
 	end = index[bucket + 1];
@@ -412,32 +418,41 @@ end_of(enum step step)
 	return step == STEP_END ? SN_WALK_COMPLETE : step == STEP_FAILED ? SN_WALK_FAILED : SN_WALK_UNKNOWN;
 }
 
-/* What changes from frame to frame, in registers: through memory each step would wait for the one before. */
+/*
+ * What changes from frame to frame, in registers: through memory each step would wait for the one before.  A caller is
+ * looked up by the call, not by what comes after it: `at` is the return address less one.
+ */
 struct regs {
-	uint64_t pc, sp, fp, bx;
+	uint64_t at, sp, fp, bx;
 	bool exact;
 };
 
 static inline __attribute__((always_inline)) struct regs
 regs_of(const struct frame *f)
 {
-	return (struct regs){ f->pc, f->sp, f->fp, f->bx, f->exact };
+	return (struct regs){ f->exact ? f->pc : f->pc - 1, f->sp, f->fp, f->bx, f->exact };
 }
 
 static inline __attribute__((always_inline)) void
 set_regs(struct frame *f, const struct regs *r)
 {
-	f->pc = r->pc;
+	f->pc = r->exact ? r->at : r->at + 1;
 	f->sp = r->sp;
 	f->fp = r->fp;
 	f->bx = r->bx;
 	f->exact = r->exact;
 }
 
-static inline __attribute__((always_inline)) uint64_t
-word_at(uint64_t addr)
+/* A word of the stack that is known to be there, without a branch for its alignment: then it lies far off. */
+static inline __attribute__((always_inline)) bool
+take_word(const struct sn_reader *reader, uint64_t addr, uint64_t *out)
 {
-	return *(const uint64_t *)(uintptr_t)addr;
+	uint64_t at = addr - reader->lo;
+
+	if (!LIKELY((at >> 3 | at << 61) < (reader->hi - reader->lo) >> 3))
+		return false;
+	*out = *(const uint64_t *)(uintptr_t)addr;
+	return true;
 }
 
 /*
@@ -448,32 +463,25 @@ static inline __attribute__((always_inline)) bool
 step_plainly(const struct sn_reader *reader, struct regs *r, const struct sn_rule *q)
 {
 	uint64_t cfa = (q->cfa == SN_CFA_SP ? r->sp : r->fp) + (uint64_t)(int64_t)q->cfa_off;
-	uint64_t ra_at = cfa + (uint64_t)(int64_t)q->ra_off, fp_at = cfa + (uint64_t)(int64_t)q->fp_off;
-	uint64_t bx_at = cfa + (uint64_t)(int64_t)q->bx_off, lo = reader->lo, bytes = reader->hi - lo, ra;
+	uint64_t ra, fp = r->fp, bx = r->bx;
 
-	bool plain = (uint8_t)(q->cfa - SN_CFA_SP) <= SN_CFA_FP - SN_CFA_SP && q->ra == SN_SAVED_CFA &&
-	    (q->fp | q->bx) <= SN_SAVED_CFA;
-
-	if (!LIKELY(plain && cfa > r->sp && (cfa & 7) == 0 && ra_at - lo < bytes && fp_at - lo < bytes &&
-	    bx_at - lo < bytes))
+	if (!LIKELY(q->plain && cfa > r->sp && take_word(reader, cfa + (uint64_t)(int64_t)q->ra_off, &ra)))
 		return false;
-	ra = PLAIN(word_at(ra_at));
+	if (q->fp != SN_SAVED_SAME && !take_word(reader, cfa + (uint64_t)(int64_t)q->fp_off, &fp))
+		return false;
+	if (q->bx != SN_SAVED_SAME && !take_word(reader, cfa + (uint64_t)(int64_t)q->bx_off, &bx))
+		return false;
+	ra = PLAIN(ra);
 	if (!LIKELY(ra >= PC_MIN))
 		return false;
-	if (q->fp != SN_SAVED_SAME)
-		r->fp = word_at(fp_at);
-	if (q->bx != SN_SAVED_SAME)
-		r->bx = word_at(bx_at);
-	r->sp = cfa;
-	r->pc = ra;
-	r->exact = false;
+	*r = (struct regs){ ra - 1, cfa, fp, bx, false };
 	return true;
 }
 
 uint32_t
 sn_walk_tables(struct sn_walk *w, const ucontext_t *uc, uint64_t *frames, uint32_t max)
 {
-	const struct sn_text *t = NULL;
+	const struct sn_text *t = NULL, *before = NULL;
 	enum step step;
 	struct frame f;
 	struct regs r;
@@ -483,19 +491,21 @@ sn_walk_tables(struct sn_walk *w, const ucontext_t *uc, uint64_t *frames, uint32
 	w->guessed = false;
 	r = regs_of(&f);
 	for (;;) {
-		/* A caller is looked up by the call, not by what comes after it. */
-		uint64_t pc = r.exact ? r.pc : r.pc - 1;
 		const struct sn_rule *q = NULL;
+		uint64_t at = r.at;
 		bool known = true;
 
-		if (!LIKELY(t != NULL && pc - t->start < t->limit - t->start)) {
-			known = enter_text(w, &f, pc);
+		if (!LIKELY(is_in(t, at))) {
+			/* Stacks go to and fro between a program and its libc. */
+			f.text = before;
+			before = t;
+			known = is_in(f.text, at) || enter_text(w, &f, at);
 			t = f.text;
 		}
 		if (LIKELY(known && t->kind == SN_TEXT_TABLE))
-			q = rule_at(w, t, pc);
+			q = rule_at(w, t, at);
 		if (LIKELY(q != NULL && step_plainly(&f.reader, &r, q))) {
-			frames[n] = pc;
+			frames[n] = at;
 			f.by_fp = false;
 		} else {
 			set_regs(&f, &r);

@@ -51,10 +51,19 @@ struct sn_rule {
 	uint8_t cfa;			/* enum sn_cfa */
 	uint8_t aux;
 	uint8_t fp, bx, ra;		/* enum sn_saved */
-	uint8_t ra_signed;		/* aarch64: the return address carries a signature here */
+	uint8_t ra_signed : 1;		/* aarch64: the return address carries a signature here */
+	uint8_t plain : 1;		/* see sn_rule_mark */
 	int16_t fp_off, bx_off, ra_off;
 };
 _Static_assert(sizeof(struct sn_rule) == 16, "rules are part of SN_SEGMENT_VERSION");
+
+/* Nearly all rules are plain: the CFA by SP or FP, everything saved at the CFA.  The compiler of tables marks them. */
+static inline void
+sn_rule_mark(struct sn_rule *r)
+{
+	r->plain = (r->cfa == SN_CFA_SP || r->cfa == SN_CFA_FP) && r->ra == SN_SAVED_CFA && r->fp <= SN_SAVED_CFA &&
+	    r->bx <= SN_SAVED_CFA;
+}
 
 struct sn_table_row {
 	uint16_t at;			/* in its bucket */

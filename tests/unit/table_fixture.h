@@ -135,6 +135,8 @@ expect_rule(uint64_t vaddr, struct sn_rule want)
 {
 	const struct sn_rule *r = rule_at(vaddr);
 
+	sn_rule_mark(&want);
+	ck_assert_int_eq(r->plain, want.plain);
 	ck_assert_int_eq(r->cfa, want.cfa);
 	ck_assert_int_eq(r->cfa_off, want.cfa_off);
 	ck_assert_int_eq(r->aux, want.aux);

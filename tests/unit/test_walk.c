@@ -92,6 +92,8 @@ set_up(void)
 	store.rules[6] = (struct sn_rule){ .cfa = SN_CFA_REG, .aux = 2, .cfa_off = 8, .ra = SN_SAVED_CFA,
 		.ra_off = -8 };
 	store.rules[7] = (struct sn_rule){ .cfa = SN_CFA_SIGNAL };
+	for (unsigned i = 0; i < 8; i++)
+		sn_rule_mark(&store.rules[i]);
 	w = (struct sn_walk){ .map = map, .tables = (const uint8_t *)&store, .tables_bytes = sizeof(store),
 		.stack_lo = at_word(0), .stack_hi = at_word(WORDS) };
 	set_rows((const uint32_t[]){ 0, 0x180, 0x2ff, 0x300, 0x400, 0x500, 0x600 },
@@ -149,6 +151,7 @@ START_TEST(frame_pointer_restored_in_the_epilogue_is_not_looked_for_at_itself)
 {
 	/* behind leave: FP is the caller's, and the CFI goes on to say that it is at FP */
 	store.rules[1].fp = SN_SAVED_FP;
+	sn_rule_mark(&store.rules[1]);
 	set_regs(TEXT, at_word(2), at_word(20));
 	stack[3] = TEXT + 0x201;	/* rule 2: needs FP */
 	stack[21] = TEXT + 0x301;
@@ -190,6 +193,7 @@ END_TEST
 START_TEST(code_without_cfi_is_guessed_and_said_so)
 {
 	store.rules[1].cfa = SN_CFA_NONE;
+	sn_rule_mark(&store.rules[1]);
 	set_regs(TEXT, at_word(0), at_word(10));
 	stack[0] = 12345;		/* no return address: then the chain of frame pointers */
 	stack[10] = 0;
