@@ -16,8 +16,6 @@
 /* More overruns than this are a blocked signal or a long system call; of that the rest stays unnamed. */
 #define TICKS_MAX 8
 _Static_assert(SN_PACE_TICKS_MAX <= TICKS_MAX, "an expiry in time must be credited whole");
-/* A handler that took longer did not run all the while: its thread lost the CPU, which is no cost of ours. */
-#define HANDLER_MAX_NS 50000
 /* So many handlers in a row that took half a period are no accident. */
 #define SLOW_ROUNDS_MAX 64
 
@@ -49,8 +47,7 @@ static uint64_t
 take(const struct sn_live_state *live, uint32_t slot, uint64_t credit, const ucontext_t *uc)
 {
 	struct sn_slot *sl = &live->segment.slots[slot];
-	uint64_t weight, began;
-	uint64_t took;
+	uint64_t weight;
 
 	SN_BUMP(&sl->signals, 1);
 	SN_BUMP(&sl->credited_ns, credit);
@@ -63,18 +60,7 @@ take(const struct sn_live_state *live, uint32_t slot, uint64_t credit, const uco
 		sn_ring_note(&live->segment, slot);
 		return 0;
 	}
-
-	began = sn_clock_mono_ns();
-	if (sn_push_sample(live, slot, (uint32_t)weight, began, uc)) {
-		SN_BUMP(&sl->pushed_weight, weight);
-	} else {
-		SN_BUMP(&sl->lost_records, 1);
-		SN_BUMP(&sl->lost_weight, weight);
-		sn_ring_note(&live->segment, slot);
-	}
-	took = sn_clock_mono_ns() - began;
-	SN_BUMP(&sl->handler_ns, took < HANDLER_MAX_NS ? took : HANDLER_MAX_NS);
-	return took;
+	return sn_push_sample(live, slot, (uint32_t)weight, uc);	/* a tail call: the stack may be small */
 }
 
 /*
@@ -105,17 +91,18 @@ sn_cpu_tick(const struct sn_live_state *live, uint32_t slot, int overrun, const 
 	const struct sn_slot *sl = &live->segment.slots[slot];
 	uint32_t each = SN_LOAD_RELAXED(&sl->more_ticks) % SN_PACE_TICKS_MAX + 1;
 	uint64_t ticks = overrun < 0 ? each : ((uint64_t)overrun + 1) * each;
-	uint64_t most = TICKS_MAX + each - 1;
+	uint64_t most = TICKS_MAX + each - 1, credit;
 
 	if (ticks > most && lets_signals_in(uc))
 		ticks = 0;		/* it was blocked: none of this is the stack's at hand */
 	if (!may_tick(SN_LOAD_RELAXED(&sl->state)))
 		return;
-	(void)take(live, slot, (ticks < most ? ticks : most) * live->options.tick_ns, uc);
+	credit = (ticks < most ? ticks : most) * live->options.tick_ns;
 	/* Not at its first tick: most threads that see one tick do not see another, and a system call costs as much. */
 	if (sn_pace_ticks(SN_LOAD_RELAXED(&live->segment.wishes->pace)) != each &&
-	    sl->credited_ns > live->options.tick_ns)
+	    sl->credited_ns + credit > live->options.tick_ns)
 		sn_slot_keep_pace(live, slot);
+	(void)take(live, slot, credit, uc);
 }
 
 bool

@@ -129,9 +129,11 @@ void sn_filter_forked(void);
 
 /* push.c */
 
-/* A record of the stack at uc into the ring of the slot, whose thread this is.  False: no room. */
-bool sn_push_sample(const struct sn_live_state *live, uint32_t slot, uint32_t weight, uint64_t now,
-	const ucontext_t *uc) SN_HOT;
+/*
+ * A record of the stack at uc into the ring of the slot, whose thread this is; what finds no room is counted.  How long
+ * that took.
+ */
+uint64_t sn_push_sample(const struct sn_live_state *live, uint32_t slot, uint32_t weight, const ucontext_t *uc) SN_HOT;
 
 /*
  * Walk the thread in the slot, by tables or by frame pointers as the options say, into `frames`: at most max.  How

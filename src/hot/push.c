@@ -4,13 +4,18 @@
  *
  * Runs in:  the handler, on the thread that is sampled.
  * Memory:   the record is built in the ring, nothing on the stack.
- * When full: false, and the sample is lost; the caller counts it.
+ * When full: the sample is counted as lost with its weight, and shown as [lost].
+ * Why in one: each function that calls another one takes some 50 bytes of a stack that may be small.
  */
 #include <stddef.h>
 
 #include "base/atomic.h"
+#include "base/clock.h"
 #include "hot/hot.h"
 #include "hot/walk.h"
+
+/* A handler that took longer did not run all the while: its thread lost the CPU, which is no cost of ours. */
+#define HANDLER_MAX_NS 50000
 
 static void
 fill(struct sn_rec *r, const struct sn_live_state *live, const struct sn_slot *sl, uint16_t kind, uint32_t weight,
@@ -29,7 +34,7 @@ fill(struct sn_rec *r, const struct sn_live_state *live, const struct sn_slot *s
 		SN_STORE_RELAXED(&live->segment.shared->sampled_generation, r->generation);
 }
 
-static bool
+static __attribute__((noinline)) bool
 push_copy(const struct sn_live_state *live, uint32_t slot, uint32_t weight, uint64_t now, const ucontext_t *uc)
 {
 	const struct sn_slot *sl = &live->segment.slots[slot];
@@ -89,9 +94,9 @@ may_have_changed(const struct sn_segment *s, const struct sn_text_map *map)
 	    (int32_t)(SN_LOAD_ACQUIRE(&s->shared->closed_generation) - map->generation) > 0;
 }
 
-uint32_t
-sn_walk_thread(const struct sn_live_state *live, struct sn_slot *sl, struct sn_walk *w, const ucontext_t *uc,
-	uint64_t *frames, uint32_t max)
+static inline __attribute__((always_inline)) uint32_t
+walk(const struct sn_live_state *live, struct sn_slot *sl, struct sn_walk *w, const ucontext_t *uc, uint64_t *frames,
+	uint32_t max)
 {
 	const struct sn_segment *s = &live->segment;
 	uint32_t before, n = 0;
@@ -115,8 +120,15 @@ sn_walk_thread(const struct sn_live_state *live, struct sn_slot *sl, struct sn_w
 	return n;
 }
 
-bool
-sn_push_sample(const struct sn_live_state *live, uint32_t slot, uint32_t weight, uint64_t now, const ucontext_t *uc)
+uint32_t
+sn_walk_thread(const struct sn_live_state *live, struct sn_slot *sl, struct sn_walk *w, const ucontext_t *uc,
+	uint64_t *frames, uint32_t max)
+{
+	return walk(live, sl, w, uc, frames, max);
+}
+
+static inline __attribute__((always_inline)) bool
+push(const struct sn_live_state *live, uint32_t slot, uint32_t weight, uint64_t now, const ucontext_t *uc)
 {
 	struct sn_slot *sl = &live->segment.slots[slot];
 	struct sn_walk w;
@@ -130,7 +142,7 @@ sn_push_sample(const struct sn_live_state *live, uint32_t slot, uint32_t weight,
 		(uint32_t)(sizeof(*r) + live->options.depth * sizeof(uint64_t)), &word);
 	if (r == NULL)
 		return false;
-	n = sn_walk_thread(live, sl, &w, uc, (uint64_t *)(r + 1), live->options.depth);
+	n = walk(live, sl, &w, uc, (uint64_t *)(r + 1), live->options.depth);
 	if (n == 0 || (w.end == SN_WALK_UNKNOWN && live->options.way == SN_WAY_TABLE)) {
 		sn_ring_trim(&live->segment, slot, r, &word, 0);
 		return push_copy(live, slot, weight, now, uc);
@@ -142,4 +154,22 @@ sn_push_sample(const struct sn_live_state *live, uint32_t slot, uint32_t weight,
 	sn_ring_trim(&live->segment, slot, r, &word, (uint32_t)(sizeof(*r) + n * sizeof(uint64_t)));
 	sn_ring_publish(r, word);
 	return true;
+}
+
+uint64_t
+sn_push_sample(const struct sn_live_state *live, uint32_t slot, uint32_t weight, const ucontext_t *uc)
+{
+	struct sn_slot *sl = &live->segment.slots[slot];
+	uint64_t began = sn_clock_mono_ns(), took;
+
+	if (push(live, slot, weight, began, uc)) {
+		SN_BUMP(&sl->pushed_weight, weight);
+	} else {
+		SN_BUMP(&sl->lost_records, 1);
+		SN_BUMP(&sl->lost_weight, weight);
+		sn_ring_note(&live->segment, slot);
+	}
+	took = sn_clock_mono_ns() - began;
+	SN_BUMP(&sl->handler_ns, took < HANDLER_MAX_NS ? took : HANDLER_MAX_NS);
+	return took;
 }
