@@ -21,7 +21,7 @@ static const unsigned rates[SN_SELFTEST_RATES] = { 100, 1000, 4000 };
 /* ---- truth ---- */
 
 #define ROUNDS_SLOW	600u		/* of both threads at 100 Hz: 1.8 s of CPU time */
-#define ROUNDS_FAST	400u
+#define ROUNDS_FAST	600u
 #define TOTAL_OFF_MAX	5.0		/* percent; beyond it something is broken, not just busy */
 #define SHARE_OFF_MAX	3.0		/* points, beside four times what chance allows */
 
@@ -45,7 +45,7 @@ static void
 compare(const struct sn_result *r, struct errors *e)
 {
 	uint64_t spent = sum(r->truth.spent_ns, SN_WORK_FUNCTIONS), seen = sum(r->seen.function_ns, SN_WORK_FUNCTIONS);
-	uint64_t threads = 0;
+	uint64_t threads = 0, labelled = sum(r->seen.thread_ns, SN_WORK_THREADS);
 
 	*e = (struct errors){ 0 };
 	for (unsigned i = 0; i < SN_WORK_THREADS; i++)
@@ -60,9 +60,10 @@ compare(const struct sn_result *r, struct errors *e)
 			    100.0 * sqrt(true_part * (1 - true_part) / r->seen.independent) : 100;
 		}
 	}
-	for (unsigned i = 0; i < SN_WORK_THREADS && r->seen.total_ns > 0 && threads > 0; i++) {
-		double off = 100.0 * ((double)r->seen.thread_ns[i] / (double)r->seen.total_ns -
-		    (double)r->truth.thread[i].cpu_ns / (double)r->truth.rusage_ns);
+	/* Of what has a thread: time that was not sampled is known by the thread's first function only. */
+	for (unsigned i = 0; i < SN_WORK_THREADS && labelled > 0 && threads > 0; i++) {
+		double off = 100.0 * ((double)r->seen.thread_ns[i] / (double)labelled -
+		    (double)r->truth.thread[i].cpu_ns / (double)threads);
 
 		if (fabs(off) >= fabs(e->thread))
 			e->thread = off;
