@@ -83,7 +83,9 @@ judge(struct sn_selftest *st, unsigned hz, const struct sn_result *r, const stru
 		sn_selftest_broken(st, "%u Hz: a function's share is off by %.1f points", hz, e->share);
 	if (fabs(e->total) > TOTAL_OFF_MAX)
 		sn_selftest_broken(st, "%u Hz: the total is off by %.1f %%", hz, e->total);
-	if (r->seen.has_threads && fabs(e->thread) > TOTAL_OFF_MAX)
+	if (sum(r->seen.thread_ns, SN_WORK_THREADS) == 0)
+		sn_selftest_broken(st, "%u Hz: no sample tells its thread", hz);
+	else if (fabs(e->thread) > TOTAL_OFF_MAX)
 		sn_selftest_broken(st, "%u Hz: a thread's part is off by %.1f points", hz, e->thread);
 }
 
