@@ -30,7 +30,8 @@ int
 main(void)
 {
 	static function *const all[] = { asm_pushes, asm_cfa_rbx, asm_cfa_r10, asm_cfa_r11, asm_cfa_in_memory,
-		asm_cfa_expression, asm_rbp_elsewhere, asm_last_call, bare_leaf, bare_frame, bare_pushes, bare_with_a_decoy };
+		asm_cfa_expression, asm_rbp_elsewhere, asm_last_call, bare_leaf, bare_frame, bare_pushes,
+		bare_with_a_decoy };
 
 	for (unsigned round = 0; round < 2; round++)
 		for (unsigned i = 0; i < sizeof(all) / sizeof(all[0]); i++)

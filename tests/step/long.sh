@@ -39,6 +39,7 @@ cc1=$("${CC:-gcc}" -print-prog-name=cc1 2>/dev/null)
 [ -x "$cc1" ] || cc1=$(gcc -print-prog-name=cc1 2>/dev/null || true)
 python=$("${PYTHON:-python3}" -c 'import sys; print(sys.executable)' 2>/dev/null || true)
 openssl=$(command -v openssl || true)
+sort=$(command -v sort || true)
 xz=$(command -v xz || true)
 
 cat >"$T/work.py" <<'PY'
@@ -55,14 +56,14 @@ print(len(zlib.compress(text.encode())), sorted(words.items(), key=lambda x: (x[
 PY
 
 long cc1-start 0 1 1000000 "$cc1" -fpreprocessed -quiet -O2 "$T/mid.i" -o "$T/mid.s"
-long cc1-middle 20000000 1 1500000 "$cc1" -fpreprocessed -quiet -O2 "$T/mid.i" -o "$T/mid.s"
-long cc1-throughout 1000000 37 1500000 "$cc1" -fpreprocessed -quiet -O2 "$T/mid.i" -o "$T/mid.s"
+long cc1-middle 5000000 1 2000000 "$cc1" -fpreprocessed -quiet -O2 "$T/mid.i" -o "$T/mid.s"
+long cc1-throughout 1000000 7 700000 "$cc1" -fpreprocessed -quiet -O2 "$T/mid.i" -o "$T/mid.s"
 long python3-start 0 1 1000000 "$python" -S "$T/work.py"
-long python3-middle 6000000 1 1500000 "$python" "$T/work.py"
-long python3-throughout 1000000 11 1000000 "$python" "$T/work.py"
+long python3-middle 3000000 1 1800000 "$python" -S "$T/work.py"
+long python3-throughout 500000 5 500000 "$python" "$T/work.py"
 long openssl-gcm 500000 1 1000000 "$openssl" speed -seconds 1 -bytes 1024 -evp aes-128-gcm
 long openssl-sha 300000 1 1000000 "$openssl" dgst -sha256 "$T/text"
-long sort 0 1 1000000 "$(command -v sort)" --parallel=1 "$T/text"
+long sort 0 1 1000000 "$sort" --parallel=1 "$T/text"
 long xz 0 1 1000000 "$xz" -T1 -k -c "$T/text"
 echo "$total instructions compared, $failed programs with differences that nothing explains"
 [ "$failed" -eq 0 ] || fail "differences"

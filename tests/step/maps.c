@@ -76,8 +76,9 @@ made_of(struct sn_image *image)
 	memcpy(store + store_used, t.data, t.bytes);
 	m->vaddr = t.vaddr;
 	m->limit = t.limit;
-	m->text = (struct sn_text){ .index = store_used + t.index, .rows = store_used + t.rows, .rules = store_used + t.rules,
-		.nbuckets = t.nbuckets, .nrows = t.nrows, .nrules = t.nrules, .shift = (uint8_t)t.shift, .kind = SN_TEXT_TABLE };
+	m->text = (struct sn_text){ .index = store_used + t.index, .rows = store_used + t.rows,
+		.rules = store_used + t.rules, .nbuckets = t.nbuckets, .nrows = t.nrows, .nrules = t.nrules,
+		.shift = (uint8_t)t.shift, .kind = SN_TEXT_TABLE };
 	store_used += t.bytes;
 	sn_table_free(&t);
 	return m;
@@ -200,7 +201,8 @@ sn_maps_begin(const struct sn_step_base *base)
 	sn_modules_init(&modules, &images, getpid());
 	made = calloc(IMAGES_MAX, sizeof(*made));
 	map = calloc(1, sizeof(*map));
-	store = mmap(NULL, SN_TABLES_WINDOW, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	store = mmap(NULL, SN_TABLES_WINDOW, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+		0);
 	if (made == NULL || map == NULL || store == MAP_FAILED)
 		return -ENOMEM;
 	first_ones = UINT32_MAX;

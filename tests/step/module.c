@@ -208,9 +208,10 @@ wants(enum engine e, uint64_t n, const ucontext_t *uc)
 static void
 leave_to_program(struct stack *s)
 {
+	const struct sn_module *m;
 	uint32_t i = 0;
 
-	while (i < truth.count && sn_engines_module(truth.cooked[i]) != NULL && sn_engines_module(truth.cooked[i])->is_main)
+	while (i < truth.count && (m = sn_engines_module(truth.cooked[i])) != NULL && m->is_main)
 		i++;
 	if (i < truth.count && s->count > i && same_frames(s) >= i) {
 		memcpy(s->frame + i, truth.cooked + i, (truth.count - i) * sizeof(s->frame[0]));
@@ -240,7 +241,8 @@ is_misled(const ucontext_t *uc, const struct thread *t, uint32_t same)
 		struct stack *ref = &stack[e];
 
 		sn_engines_run(e, uc, t->stack, ref);
-		if (same_frames(ref) == same && same < ref->count && (ref->frame[same] == got || ref->frame[same] - 1 == got))
+		if (same_frames(ref) == same && same < ref->count &&
+		    (ref->frame[same] == got || ref->frame[same] - 1 == got))
 			return true;
 	}
 	return false;

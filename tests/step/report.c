@@ -66,8 +66,8 @@ read_known(const char *path)
 		n++;
 		if (line[0] == '#' || line[strspn(line, " \t\n")] == '\0')
 			continue;
-		if (knowns == KNOWN_MAX || sscanf(line, "%63s %63s %127s %63s %15s %15s", k->program, k->module, k->function,
-				k->leaf, k->engine, k->verdict) != 6) {
+		if (knowns == KNOWN_MAX || sscanf(line, "%63s %63s %127s %63s %15s %15s", k->program, k->module,
+				k->function, k->leaf, k->engine, k->verdict) != 6) {
 			(void)fprintf(stderr, "stepper: %s:%u: not a difference\n", path, n);
 			(void)fclose(f);
 			return -EINVAL;
@@ -178,10 +178,11 @@ explanation(const struct event *e)
 	for (uint32_t i = 0; i < knowns; i++) {
 		const struct known *k = &known[i];
 
-		if (strcmp(k->engine, sn_step_engine_name[e->engine]) == 0 && strcmp(k->verdict, verdict_name[e->verdict]) == 0 &&
-				fnmatch(k->program, program, 0) == 0 && fnmatch(k->module, module_name(e->module), 0) == 0 &&
-				fnmatch(k->leaf, module_name(e->leaf_module), 0) == 0 &&
-				fnmatch(k->function, e->no_cfi ? NO_CFI : e->name, 0) == 0)
+		if (strcmp(k->engine, sn_step_engine_name[e->engine]) == 0 &&
+		    strcmp(k->verdict, verdict_name[e->verdict]) == 0 && fnmatch(k->program, program, 0) == 0 &&
+		    fnmatch(k->module, module_name(e->module), 0) == 0 &&
+		    fnmatch(k->leaf, module_name(e->leaf_module), 0) == 0 &&
+		    fnmatch(k->function, e->no_cfi ? NO_CFI : e->name, 0) == 0)
 			return k;
 	}
 	return NULL;
@@ -217,9 +218,10 @@ tell_class(FILE *out, const struct event *e)
 			module_name(e->module), e->name, module_name(e->leaf_module));
 		return true;
 	}
-	(void)fprintf(out, "  %-9s %-7s %8lu steps, %4u sites  %s %s  at +0x%lx in leaf %s+0x%lx (%s): %u frames of %u,"
-		" then 0x%lx for 0x%lx, step %lu; %s\n", sn_step_engine_name[e->engine], verdict_name[e->verdict], n, sites,
-		module_name(e->module), e->no_cfi ? NO_CFI : e->name, e->at - bias, module_name(e->leaf_module),
+	(void)fprintf(out, "  %-9s %-7s %8lu steps, %4u sites  %s %s  at +0x%lx in leaf %s+0x%lx (%s): %u frames of"
+		" %u, then 0x%lx for 0x%lx, step %lu; %s\n", sn_step_engine_name[e->engine], verdict_name[e->verdict],
+		n, sites, module_name(e->module), e->no_cfi ? NO_CFI : e->name, e->at - bias,
+		module_name(e->leaf_module),
 		e->leaf - leaf_bias, e->leaf_name, e->count, e->truth_count, e->got, e->want, e->first,
 		e->engine == ENGINE_TABLES && e->verdict == VERDICT_WRONG ? "WRONG" : "NOT EXPLAINED");
 	return false;
@@ -239,8 +241,8 @@ tell_figures(FILE *out)
 {
 	const struct totals *t = &sn_step_totals;
 
-	(void)fprintf(out, "program %s: %lu steps, %lu compared, %lu of them with the whole stack known, all engines right at %lu;"
-		" frames %.1f, at most %lu\n", program, t->steps, t->compared, t->judged, t->all_right,
+	(void)fprintf(out, "program %s: %lu steps, %lu compared, %lu of them with the whole stack known, all engines"
+		" right at %lu; frames %.1f, at most %lu\n", program, t->steps, t->compared, t->judged, t->all_right,
 		(double)t->frames / (double)(t->compared > 0 ? t->compared : 1), t->frames_max);
 	for (int e = 0; e < ENGINES; e++) {
 		(void)fprintf(out, "  %-9s", sn_step_engine_name[e]);

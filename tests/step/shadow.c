@@ -160,8 +160,8 @@ deliver(struct shadow *s, const ucontext_t *uc)
 	const ucontext_t *was = (const ucontext_t *)(uintptr_t)uc->uc_mcontext.gregs[REG_RDX];
 	uint64_t sp = (uint64_t)uc->uc_mcontext.gregs[REG_RSP];
 	uint64_t lo = (uint64_t)(uintptr_t)was->uc_stack.ss_sp, hi = lo + was->uc_stack.ss_size;
-	struct entry e = { .slot = (uint64_t)was->uc_mcontext.gregs[REG_RSP], .pc = (uint64_t)was->uc_mcontext.gregs[REG_RIP],
-		.signal = true, .exact = true, .lo = lo, .hi = hi };
+	struct entry e = { .slot = (uint64_t)was->uc_mcontext.gregs[REG_RSP],
+		.pc = (uint64_t)was->uc_mcontext.gregs[REG_RIP], .signal = true, .exact = true, .lo = lo, .hi = hi };
 
 	e.elsewhere = sp >= lo && sp < hi && !(e.slot >= lo && e.slot < hi);
 	push(s, e);
