@@ -356,7 +356,7 @@ wanted=$chosen
 again_asked=$again
 [ -x "$work/main/inst/bin/sonde" ] && [ -d "$work/main/tests/programs" ] || again=1
 # shellcheck disable=SC2086  # words
-stage build stage_build $code man tests/programs tests/unit
+stage build stage_build $code man tests/programs tests/step tests/unit
 again=$again_asked
 chosen=$wanted
 # shellcheck disable=SC2086
