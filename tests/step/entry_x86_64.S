@@ -27,7 +27,8 @@ sn_step_entry:
 	movl	$24, %eax			/* sched_yield */
 	syscall
 	jmp	1b
-2:	movq	sn_step_stack(%rip), %rsp
+2:	movl	$1, sn_step_seen(%rip)
+	movq	sn_step_stack(%rip), %rsp
 	movq	%rdx, %rdi
 	call	*sn_step_call(%rip)
 	movq	%rbp, %rsp

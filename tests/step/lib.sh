@@ -20,6 +20,7 @@ step()	# NAME PROGRAM [ARGUMENT...]
 		STEP_DIFFERENCES=$SN_SRC/tests/step/differences.txt \
 		timeout -k 10 "${STEP_SECONDS:-250}" env LD_PRELOAD="$STEP/.libs/libstep.so" "$@" >"$T/$name.out" 2>"$T/$name.err"
 	status=$?
+	[ "$status" -ne 98 ] || skip "the trap flag does nothing here"
 	[ -s "$T/$name.report" ] || fail "$name: no report, status $status; $(head -3 "$T/$name.err")"
 }
 
