@@ -385,6 +385,7 @@ sn_pprof_symbolize(const void *in, size_t len, pid_t pid, enum sn_symbolize how,
 	f.e.symbolizer = sn_symbolizer_new(how, NULL);
 	if (f.e.symbolizer == NULL)
 		return -ENOMEM;
+	sn_symbolizer_set_process(f.e.symbolizer, pid, 0);
 	sn_modules_init(&f.live, &f.images, pid);
 	err = sn_pprof_read(in, len, &f.e.arena, &f.in);
 	memcpy(filled->why, f.in.why, sizeof(filled->why));

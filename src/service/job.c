@@ -102,6 +102,8 @@ look_up(const struct sn_job *j, struct sn_symbolizer *sym, struct sn_buf *out)
 int
 sn_job_work(const struct sn_job *j, struct sn_symbolizer *sym, struct sn_buf *out)
 {
+	if (sym != NULL)
+		sn_symbolizer_set_process(sym, j->process->pid, j->process->start_time);
 	return j->addr != NULL ? look_up(j, sym, out) : sn_pprof_encode(j->profile, sym, j->how, out);
 }
 

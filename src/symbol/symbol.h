@@ -6,6 +6,7 @@
  * Memory:   every string lives until sn_symbolizer_free; symbols of a batch too.
  * Sources:  DWARF by libdw (dwarf_begin_elf on files that we found: the image itself, or a
  *           separate debug file by build id, then debuglink), else .symtab, else .dynsym.
+ *           Code in memory: /tmp/perf-PID.map.
  *           Nothing goes to the network, DEBUGINFOD_URLS or not.
  */
 #ifndef SN_SYMBOL_SYMBOL_H
@@ -14,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/options.h"
 #include "collect/module.h"
@@ -46,6 +48,12 @@ struct sn_symbolizer *sn_symbolizer_new(enum sn_symbolize how, const char *debug
 void sn_symbolizer_free(struct sn_symbolizer *s);
 /* Pass over symbol tables of more bytes than this, as if they were not there. */
 void sn_symbolizer_limit(struct sn_symbolizer *s, uint64_t tables_max);
+
+/*
+ * Whose code in memory is asked about from here on: names for it are in /tmp/perf-PID.map, which is read anew then.
+ * start_time: field 22 of its stat, 0 unknown.  pid 0: nobody's.
+ */
+void sn_symbolizer_set_process(struct sn_symbolizer *s, pid_t pid, uint64_t start_time);
 
 /*
  * Look up n addresses (run-time addresses, callers already minus one) of one module; out[i]

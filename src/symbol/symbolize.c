@@ -17,6 +17,7 @@
 
 #include "collect/unwind.h"
 #include "symbol/lookup.h"
+#include "symbol/perfmap.h"
 
 /* A file that was asked about.  Not the image itself: that may be gone by the next batch. */
 struct file {
@@ -47,6 +48,10 @@ struct sn_symbolizer {
 	size_t count, cap;
 	uint64_t tables_max;		/* bytes of a symbol table that is read; 0 any */
 	struct sn_symbol_counters counters;
+	pid_t pid;			/* whose code in memory it is; 0: nobody's */
+	uint64_t start_time;
+	bool map_is_read;		/* once a profile: it grows */
+	struct sn_perfmap map;
 };
 
 struct sn_symbolizer *
@@ -79,9 +84,19 @@ sn_symbolizer_free(struct sn_symbolizer *s)
 		free(f);
 	}
 	sn_store_free(&s->store);
+	sn_perfmap_free(&s->map);
 	free(s->answer);
 	free(s->root);
 	free(s);
+}
+
+void
+sn_symbolizer_set_process(struct sn_symbolizer *s, pid_t pid, uint64_t start_time)
+{
+	sn_perfmap_free(&s->map);
+	s->map_is_read = false;
+	s->pid = pid;
+	s->start_time = start_time;
 }
 
 void
@@ -402,8 +417,8 @@ collect_unknown(const struct sn_symbolizer *s, const struct file *f, const struc
 	return kept;
 }
 
-int
-sn_symbolize_batch(struct sn_symbolizer *s, const struct sn_module *m, const uint64_t *addr, size_t n,
+static int
+symbolize_by_file(struct sn_symbolizer *s, const struct sn_module *m, const uint64_t *addr, size_t n,
 	struct sn_symbol *out)
 {
 	struct file *f = file_of(s, m);
@@ -429,5 +444,42 @@ sn_symbolize_batch(struct sn_symbolizer *s, const struct sn_module *m, const uin
 		out[i] = *recall(s, f->id, vaddr_of(m, addr[i]));
 		s->counters.unsymbolized += out[i].is_fallback;
 	}
+	return err;
+}
+
+/* Code in memory that has no file: is its name written down?  Not remembered: other code may come there. */
+static int
+symbolize_by_map(struct sn_symbolizer *s, const struct sn_module *m, uint64_t addr, struct sn_symbol *out)
+{
+	const struct sn_perfmap_line *l = sn_perfmap_find(&s->map, addr);
+	struct sn_symbol_line *line;
+
+	if (l == NULL)
+		return symbolize_by_file(s, m, &addr, 1, out);
+	line = sn_store_alloc(&s->store, sizeof(*line));
+	if (line == NULL)
+		return -ENOMEM;
+	line->name = line->system_name = sn_store_string(&s->store, s->map.text + l->name, l->name_len);
+	line->file = "";
+	*out = (struct sn_symbol){ .line = line, .count = 1 };
+	return line->name == NULL ? -ENOMEM : 0;
+}
+
+int
+sn_symbolize_batch(struct sn_symbolizer *s, const struct sn_module *m, const uint64_t *addr, size_t n,
+	struct sn_symbol *out)
+{
+	int err = 0;
+
+	if (m->kind != SN_MODULE_ANON || s->pid == 0 || s->how == SN_SYMBOLIZE_NONE)
+		return symbolize_by_file(s, m, addr, n, out);
+	/* Without a map, or where it cannot be read, code in memory has no names. */
+	if (!s->map_is_read && sn_perfmap_read(&s->map, s->pid, s->start_time, s->tables_max) == -ENOMEM)
+		return -ENOMEM;
+	s->map_is_read = true;
+	if (s->map.count == 0)
+		return symbolize_by_file(s, m, addr, n, out);
+	for (size_t i = 0; i < n && err == 0; i++)
+		err = symbolize_by_map(s, m, addr[i], &out[i]);
 	return err;
 }
