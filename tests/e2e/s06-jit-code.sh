@@ -53,6 +53,12 @@ run_mode()	# MODE PERCENT PLACE
 	REFUSED=$(profile number "$file" frames_refused)
 }
 
+# A library that nobody else sees finds its own libgcc_s; what was registered before there was one ends nobody.
+need_program framehost
+"$PROGRAMS/framehost" "$PROGRAMS/libjitcode.so" registered 50 >"$T/bare.out" || skip "status $? of framehost, bare"
+record_ok H -- "$PROGRAMS/framehost" "$PROGRAMS/libjitcode.so" registered 50
+cmp "$T/bare.out" "$T/H.out" || fail "framehost: it printed $(cat "$T/H.out")"
+
 for place in outside inside; do
 	run_mode registered 80 $place
 	is "$place: refused" "$REFUSED" 0

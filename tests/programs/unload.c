@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * unload.c - three threads that burn in code which is loaded and unloaded all the time, by each at its own pace.  What it
- * prints depends on nothing but its arguments.
+ * unload.c - three threads that burn in code which is loaded and unloaded all the time, by each at its own pace.  What
+ * it prints depends on nothing but its arguments.
  *
  * Usage:    unload libraries CPU_MILLISECONDS LIBRARY LIBRARY	dlopen, burn, dlclose, of one and the other in turn
  *           unload memory CPU_MILLISECONDS			a page of code is mapped, run and unmapped
@@ -67,7 +67,8 @@ thread_main(void *number)
 	uintptr_t bad = 0;
 
 	for (unsigned n = 0; process_cpu_ns() < end_ns; n++)
-		bad |= (uintptr_t)(libraries != NULL ? burn_in_library(libraries[n & 1], turns) : burn_in_memory(turns));
+		bad |= (uintptr_t)(libraries != NULL ? burn_in_library(libraries[n & 1], turns)
+						     : burn_in_memory(turns));
 	return (void *)bad;
 }
 
