@@ -229,6 +229,7 @@ sn_process_begin_image(struct sn_process *p, const struct sn_options *o, uint32_
 		return -ENOMEM;
 	sn_modules_init(p->modules, p->file_images, p->pid);
 	p->samples_before = p->count.samples;
+	p->leaves_seen = 0;
 	p->kin_before = (struct sn_segment_kin){ 0 };
 	p->generation = UINT32_MAX;		/* the first sample fetches the maps */
 	p->modules_read_ns = 0;
@@ -351,16 +352,46 @@ sn_process_refresh_modules(struct sn_process *p)
 	return err;
 }
 
-/* A text of before a dlclose, copied: the program may write there again.  NULL: not, or no longer there. */
+/* Is there a text in this place, and how many generations after this one was it left?  -1: none, or before. */
+static int64_t
+age_of_leave(const struct sn_process *p, uint32_t n, uint32_t generation)
+{
+	const struct sn_segment_leave *l = &p->seg.shared->leaves[n];
+	int32_t age = (int32_t)(SN_LOAD_RELAXED(&l->generation) - generation);
+
+	return SN_LOAD_ACQUIRE(&l->turn) % 2 == 0 && SN_LOAD_RELAXED(&l->len) != 0 && age >= 0 ? age : -1;
+}
+
+/*
+ * The text that was left first from this generation on: nothing was unloaded before it.  SN_LEAVES: none is left.
+ */
+static uint32_t
+find_leave(const struct sn_process *p, uint32_t generation)
+{
+	uint32_t best = SN_LEAVES;
+	int64_t least = INT64_MAX;
+
+	for (uint32_t n = 0; n < SN_LEAVES; n++) {
+		int64_t age = age_of_leave(p, n, generation);
+
+		if (age >= 0 && age < least) {
+			least = age;
+			best = n;
+		}
+	}
+	return best;
+}
+
+/* A text of before a dlclose, copied: the program may write there again.  NULL: it did. */
 static char *
-copy_of_leave(const struct sn_process *p, uint32_t n, uint32_t generation, uint32_t *len)
+copy_of_leave(const struct sn_process *p, uint32_t n, uint32_t *len)
 {
 	const struct sn_segment_leave *l = &p->seg.shared->leaves[n];
 	uint32_t turn = SN_LOAD_ACQUIRE(&l->turn);
 	char *copy;
 
 	*len = SN_LOAD_RELAXED(&l->len);
-	if (turn % 2 != 0 || *len == 0 || *len > SN_LEAVE_BYTES || SN_LOAD_RELAXED(&l->generation) != generation)
+	if (turn % 2 != 0 || *len == 0 || *len > SN_LEAVE_BYTES)
 		return NULL;
 	copy = malloc(*len);
 	if (copy == NULL)
@@ -373,19 +404,30 @@ copy_of_leave(const struct sn_process *p, uint32_t n, uint32_t generation, uint3
 	return NULL;
 }
 
+uint32_t
+sn_process_leaves(struct sn_process *p)
+{
+	uint32_t now = p->has_segment ? SN_LOAD_RELAXED(&p->seg.shared->next_leave) : p->leaves_seen;
+	uint32_t n = now - p->leaves_seen;
+
+	p->leaves_seen = now;
+	return n;
+}
+
 void
 sn_process_modules_of(struct sn_process *p, uint32_t generation)
 {
+	uint32_t n, len;
+	char *text;
+	int err;
+
 	if (generation == p->generation)
 		return;
-	for (uint32_t n = 0; n < SN_LEAVES; n++) {
-		uint32_t len;
-		char *text = copy_of_leave(p, n, generation, &len);
-		int err = text != NULL ? sn_modules_update(p->modules, text, len, p->exe, NULL) : -ENOENT;
-
-		free(text);
-		if (err < 0)
-			continue;
+	n = find_leave(p, generation);
+	text = n < SN_LEAVES ? copy_of_leave(p, n, &len) : NULL;
+	err = text != NULL ? sn_modules_update(p->modules, text, len, p->exe, NULL) : -ENOENT;
+	free(text);
+	if (err == 0) {
 		p->generation = generation;
 		p->modules_left = true;
 		sn_unwinder_flush(p->unwinder);

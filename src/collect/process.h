@@ -191,6 +191,7 @@ struct sn_process {
 	uint32_t texts_epoch, texts_retired[SN_TEXT_MAPS];	/* see tables.c; 0: never in force */
 	struct sn_jit *jit;		/* code that it registered; NULL: none */
 	const struct sn_tables *tables_of;	/* the store that it has mapped */
+	uint32_t leaves_seen;		/* of seg.shared->next_leave */
 	uint32_t dumps_done;		/* of seg.shared->dumps_asked */
 	bool is_dumping;
 
@@ -351,6 +352,9 @@ bool sn_ring_find_exit(const struct sn_segment *s, uint32_t slot, uint64_t pos, 
  * were taken; *fullest: the highest fill level found, in 1/256 of a ring.
  */
 uint32_t sn_process_drain(struct sn_process *p, uint32_t max_records, uint32_t *fullest);
+
+/* How many texts of before a dlclose were left since the last call: there is room for SN_LEAVES of them. */
+uint32_t sn_process_leaves(struct sn_process *p);
 
 /* The image has ended: whatever is left, and what never came as [lost]. */
 void sn_process_drain_last(struct sn_process *p);

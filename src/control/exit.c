@@ -81,9 +81,11 @@ sn_control_modules_leave(void)
 		return NULL;
 	(void)__atomic_fetch_add(&sh->closing, 1, __ATOMIC_SEQ_CST);
 	generation = SN_LOAD_ACQUIRE(&sh->modules_generation);
-	/* Most libraries come and go between two samples. */
-	if (SN_LOAD_RELAXED(&sh->sampled_generation) == generation)
+	/* Most libraries come and go between two samples; else what was there since the newest one must be known. */
+	if ((int32_t)(SN_LOAD_RELAXED(&sh->sampled_generation) - SN_LOAD_RELAXED(&sh->left_generation)) >= 0) {
+		SN_STORE_RELAXED(&sh->left_generation, generation);
 		sn_snapshot_leave(&live->segment, generation);
+	}
 	return sh;
 }
 

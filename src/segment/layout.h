@@ -148,6 +148,7 @@ struct sn_segment_shared {
 	uint32_t text_map;		/* index + 1 of the map of texts in force; 0: none (release; the collector's) */
 	uint32_t text_epoch;		/* of that map, counts up (release; the collector's) */
 	uint32_t next_leave;
+	uint32_t left_generation;	/* of the newest leave */
 	struct sn_segment_leave leaves[SN_LEAVES];
 	/*
 	 * A bit a slot: its ring may hold something.  Set by the owner behind its reservation, taken by the collector

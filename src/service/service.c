@@ -38,6 +38,7 @@
 #define RECORDS_A_TICK	2000			/* then others have their turn */
 #define DESCRIPTORS_LEAST 10			/* epoll, a pipe, two sockets, and a few that come and go */
 #define QUARTER		64			/* fill level, of 256 */
+#define LEAVES_A_TICK	2u			/* there is room for SN_LEAVES */
 #define PERIODS_A_TICK	64			/* of perf events: their largest records fill half a ring */
 
 /* All profiles are written, or only programs that outlive the command are left. */
@@ -120,10 +121,22 @@ longest_tick(const struct sn_service *s)
 	return ns;
 }
 
+/* Libraries are closed in quick succession: samples must be read while it is known what they were taken among. */
+static uint64_t
+tick_for_leaves(const struct sn_service *s, uint64_t tick, uint32_t leaves)
+{
+	uint64_t want = leaves > LEAVES_A_TICK ? tick * LEAVES_A_TICK / leaves : tick, most = longest_tick(s);
+
+	if (want < TICK_MIN_NS)
+		want = TICK_MIN_NS;
+	return want < most ? want : most;
+}
+
 void
 sn_service_tick(struct sn_service *s)
 {
-	uint32_t fullest = 0, taken = 0;
+	uint32_t fullest = 0, taken = 0, leaves, most_leaves = 0;
+	uint64_t tick = s->tick_ns;
 	bool hurry = false;
 	char why[SN_WHY_MAX];
 	uint64_t now;
@@ -139,6 +152,9 @@ sn_service_tick(struct sn_service *s)
 		g->sample_ns += n > 0 ? cost : 0;	/* a look at empty rings costs at any rate */
 		begun = sn_guest_cost_begin();
 		hurry |= sn_process_publish(g->process);
+		leaves = sn_process_leaves(g->process);
+		if (leaves > most_leaves)
+			most_leaves = leaves;
 		(void)sn_guest_cost_end(g, begun);
 	}
 	now = sn_clock_mono_ns();
@@ -162,6 +178,8 @@ sn_service_tick(struct sn_service *s)
 		set_tick(s, 1000);
 	else if (fullest >= QUARTER)
 		set_tick(s, s->tick_ns / 2 > TICK_MIN_NS ? s->tick_ns / 2 : TICK_MIN_NS);
+	else if (most_leaves > 0)
+		set_tick(s, tick_for_leaves(s, tick, most_leaves));
 	else
 		set_tick(s, longest_tick(s));
 }
