@@ -411,6 +411,8 @@ sn_process_leaves(struct sn_process *p)
 	uint32_t n = now - p->leaves_seen;
 
 	p->leaves_seen = now;
+	if (p->has_segment)
+		SN_STORE_RELAXED(&p->seg.wishes->leaves_seen, now);
 	return n;
 }
 

@@ -149,6 +149,7 @@ struct sn_process {
 	struct sn_unwinder *unwinder;
 	uint32_t generation;		/* of the modules that we know */
 	uint64_t modules_read_ns;
+	uint64_t unknown_wait_ns;	/* that long after it nothing new is looked for */
 	bool modules_left;		/* … is that of before a dlclose: there is nothing newer to learn of it */
 	struct sn_stray strays[SN_STRAYS_MAX];
 	uint32_t stray_count;

@@ -11,8 +11,9 @@
 #include "base/clock.h"
 #include "collect/process.h"
 
-/* At most so often are the maps read again because of an address that nobody knows. */
-#define UNKNOWN_REFRESH_NS (SN_NS_PER_SEC / 10)
+/* So often are the maps read again because of an address that nobody knows; seldom where that does not help. */
+#define UNKNOWN_REFRESH_NS (SN_NS_PER_SEC / 1000)
+#define UNKNOWN_REFRESH_MAX_NS (SN_NS_PER_SEC / 10)
 /* A function that threads start in is shorter than this. */
 #define START_FN_MAX (64u << 10)
 
@@ -65,12 +66,16 @@ unwind(struct sn_process *p, const struct sn_record *r, struct sn_unwound *u)
 	if (p->modules_left || r->rec.generation != p->generation)
 		return;
 	if ((u->end == SN_UNWIND_COMPLETE && knows_all(p, u)) ||
-	    sn_clock_mono_ns() - p->modules_read_ns < UNKNOWN_REFRESH_NS)
+	    sn_clock_mono_ns() - p->modules_read_ns < p->unknown_wait_ns)
 		return;
 	if (u->end == SN_UNWIND_TRUNCATED && knows_all(p, u))
 		return;
 	(void)sn_process_refresh_modules(p);
 	walk(p, r, u);
+	if (knows_all(p, u))
+		p->unknown_wait_ns = UNKNOWN_REFRESH_NS;
+	else if (p->unknown_wait_ns < UNKNOWN_REFRESH_MAX_NS)
+		p->unknown_wait_ns = p->unknown_wait_ns * 2 + UNKNOWN_REFRESH_NS;
 }
 
 /*

@@ -172,6 +172,8 @@ struct sn_segment_wishes {
 	uint64_t wish[SN_WISHES];	/* op << 32 | tid, at sequence % SN_WISHES; taken by swapping in 0 */
 	uint32_t drive_why;		/* enum sn_drive_why: not NONE, all threads go back to timers (release) */
 	uint32_t pace;			/* how much coarser than asked, to keep the budget: see SN_PACE */
+	uint32_t leaves_seen;		/* of next_leave, at the collector's last look */
+	uint32_t pad;
 };
 
 /*

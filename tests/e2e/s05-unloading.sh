@@ -30,7 +30,7 @@ judge_unload()	# WHAT FILE
 	valid "$2"
 	at_least "$1: CPU time" "$(profile total "$2")" $((ms * 900000))
 	echo "$1: $(whole "$2") % whole, $(profile number "$2" samples) samples"
-	[ "$what" != libraries ] || at_least "$1: percent with whole stacks" "$(whole "$2")" "${WHOLE_PERCENT:-90}"
+	[ "$what" != libraries ] || at_least "$1: percent with whole stacks" "$(whole "$2")" "${WHOLE_PERCENT:-96}"
 }
 
 for what in libraries memory; do
