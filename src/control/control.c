@@ -33,22 +33,20 @@
 
 #define DESCRIPTORS_FEW	64
 #define STACK_MARGIN	(16u << 10)
-
-/* Start routines on their way to their thread, one a slot: private, never in the segment. */
-struct start {
-	void *(*fn)(void *);
-	void *arg;
-};
+#define GROW_WAIT_NS	(SN_NS_PER_SEC / 50)
+#define GROW_WAIT_MAX_NS SN_NS_PER_SEC
 
 static struct {
 	char socket[108];		/* of the collector */
 	struct sn_live_state state;
-	struct start start[SN_SLOTS_DEFAULT];
+	struct sn_slot_own *own;	/* mapped once, for own_slots of them */
+	uint32_t own_slots;
 	pthread_key_t key;		/* its destructor is the end of a thread; value: slot + 1 */
 	bool active;			/* in this process or, after fork, in the parent */
 	bool prepared;
 	uint32_t growing;		/* a thread is mapping more rings */
-	uint64_t grow_after_ns;		/* it failed: not again before this */
+	uint64_t grow_after_ns;		/* it failed: not again before this, */
+	uint64_t grow_wait_ns;		/* … so long after it */
 	uint64_t stack_bytes;		/* of a thread whose creator did not say */
 } control;
 
@@ -101,7 +99,7 @@ static void *
 thread_main(void *arg)
 {
 	uint32_t slot = (uint32_t)(uintptr_t)arg;
-	struct start s = control.start[slot];
+	struct sn_slot_own s = control.own[slot];
 	struct sn_live_state *live = sn_live();
 	uint64_t hi = (uint64_t)pthread_self();	/* glibc: the descriptor lies right above the stack */
 
@@ -111,9 +109,9 @@ thread_main(void *arg)
 		(void)pthread_setspecific(control.key, (void *)(uintptr_t)(slot + 1));
 		own_stack.hi = hi;
 		own_stack.lo = hi - sl->stack_lo;
-		sn_thread_attach(live, slot, (uint64_t)(uintptr_t)s.fn, own_stack.lo, hi, false);
+		sn_thread_attach(live, slot, (uint64_t)(uintptr_t)s.start, own_stack.lo, hi, false);
 	}
-	return s.fn(s.arg);		/* a tail call: the program's frame stands where it would without us */
+	return s.start(s.start_arg);	/* a tail call: the program's frame stands where it would without us */
 }
 
 struct sn_live_state *
@@ -143,12 +141,16 @@ sn_control_claim_slot(struct sn_live_state *live)
 		(void)sn_syscall0(SYS_sched_yield);
 	}
 	slot = sn_slot_claim(&live->segment);
-	/* A collector that hangs must not hold up each new thread. */
+	/* A collector that hangs must not hold up each new thread; one that is kept from running gets another chance. */
 	if (slot == SN_NO_SLOT && sn_clock_mono_ns() >= control.grow_after_ns) {
-		if (map_more(&live->segment) == 0)
+		if (map_more(&live->segment) == 0) {
 			slot = sn_slot_claim(&live->segment);
-		else
-			control.grow_after_ns = sn_clock_mono_ns() + SN_NS_PER_SEC;
+			control.grow_wait_ns = 0;
+		} else {
+			control.grow_wait_ns = control.grow_wait_ns < GROW_WAIT_MAX_NS ?
+				2 * control.grow_wait_ns + GROW_WAIT_NS : GROW_WAIT_MAX_NS;
+			control.grow_after_ns = sn_clock_mono_ns() + control.grow_wait_ns;
+		}
 	}
 	SN_STORE_RELEASE(&control.growing, 0u);
 	return slot;
@@ -170,13 +172,14 @@ sn_control_create_thread(sn_create_fn *real, pthread_t *thread, const pthread_at
 	if (live != NULL)
 		slot = sn_control_claim_slot(live);
 
-	if (slot >= SN_SLOTS_DEFAULT) {
+	if (slot >= control.own_slots) {
 		if (slot != SN_NO_SLOT)
 			sn_slot_release(&live->segment, slot);
 		return real(thread, attr, fn, arg);
 	}
 	live->segment.slots[slot].stack_lo = stack_size(attr);	/* the thread knows its top and subtracts */
-	control.start[slot] = (struct start){ fn, arg };
+	control.own[slot].start = fn;
+	control.own[slot].start_arg = arg;
 	sn_inside_thread_begins();
 	err = real(thread, attr, thread_main, (void *)(uintptr_t)slot);
 	if (err != 0) {
@@ -203,6 +206,29 @@ find_own_stack(void)
 	(void)pthread_attr_destroy(&attr);
 }
 
+/*
+ * Private, never in the segment; without it threads go unsampled.  A forked child has its parent's, wiped.  Raw: this
+ * may be a handler.
+ */
+static void
+map_own(uint32_t nslots)
+{
+	uint64_t bytes = ((uint64_t)nslots * sizeof(*control.own) + SN_PAGE - 1) & ~(uint64_t)(SN_PAGE - 1);
+	long at;
+
+	if (control.own_slots < nslots) {
+		at = sn_syscall6(SYS_mmap, 0, (long)bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (at < 0 && at >= -4095) {
+			control.own_slots = 0;	/* what there is is too small, and stays unused */
+			return;
+		}
+		(void)sn_syscall3(SYS_madvise, at, bytes, MADV_WIPEONFORK);
+		control.own = (struct sn_slot_own *)at;
+		control.own_slots = nslots;
+	}
+	SN_STORE_RELEASE(&sn_live_page->own, control.own);
+}
+
 /* Everything is mapped: from here on hooks and handler work.  The caller's slot, or SN_NO_SLOT. */
 static uint32_t
 go_live(bool is_fork)
@@ -217,6 +243,7 @@ go_live(bool is_fork)
 	if (!is_fork)			/* without /proc modules stay unknown, and show so */
 		(void)sn_snapshot_maps(&live->segment, false);
 	sn_segment_fill_free_list(&live->segment);
+	map_own(live->segment.nslots);
 	sn_newest_cookie = live->segment.cookie;
 	control.active = true;
 	sn_engine_begin(live);
@@ -274,7 +301,7 @@ after_fork_in_child(void)
 	if (!control.active || sn_live() != NULL)
 		return;
 	control.growing = 0;
-	control.grow_after_ns = 0;
+	control.grow_after_ns = control.grow_wait_ns = 0;
 	/* A value that is no slot: the thread's place for the key is there when the handler needs it. */
 	(void)pthread_setspecific(control.key, (void *)UINTPTR_MAX);
 	if (!sn_family_settles() && sn_lazy_begin(&control.state.options) < 0)

@@ -69,7 +69,7 @@ sn_signal_is_ours(const siginfo_t *si)
 static void
 timer_tick(const struct sn_live_state *live, uint32_t slot, int overrun, const ucontext_t *uc)
 {
-	if (slot >= live->segment.nslots || SN_LOAD_RELAXED(&sn_live_page->perf_page[slot]) != NULL)
+	if (slot >= live->segment.nslots || sn_perf_page(slot) != NULL)
 		return;			/* on its way when a perf event took over */
 	sn_cpu_tick(live, slot, overrun, uc);
 	if (live->options.drive == SN_DRIVE_PERF)
@@ -83,7 +83,7 @@ perf_tick(struct sn_live_state *live, const ucontext_t *uc)
 	uint32_t slot = sn_own_slot - 1;
 	uint32_t why = SN_LOAD_RELAXED(&live->segment.wishes->drive_why);
 
-	if (slot >= live->segment.nslots || SN_LOAD_RELAXED(&sn_live_page->perf_page[slot]) == NULL)
+	if (slot >= live->segment.nslots || sn_perf_page(slot) == NULL)
 		return;			/* on its way when the event ended */
 	if (!sn_cpu_period(live, slot, uc))
 		sn_slots_use_timers(live, SN_WHY_SLOW);

@@ -24,7 +24,14 @@ struct sn_live_page {
 	uint32_t perf_open;		/* 1: threads may begin perf events */
 	uint32_t had_perf;		/* 1: there may have been some; stays */
 	uint32_t itimer_on;		/* 1: ITIMER_PROF is ours */
-	void *perf_page[SN_SLOTS_MAX];	/* mapping that holds the perf event of a slot's thread, or NULL */
+	struct sn_slot_own *own;	/* one for each slot of the segment; NULL: no room, then without perf events */
+};
+
+/* What of a slot is the process's alone. */
+struct sn_slot_own {
+	void *perf_page;		/* mapping that holds the perf event of its thread, or NULL */
+	void *(*start)(void *);		/* of a thread on its way, and its argument */
+	void *start_arg;
 };
 
 /*
@@ -37,6 +44,15 @@ extern uint32_t sn_seal;
 
 /* Points to a static page of zeros until sn_control_start() has mapped the real one. */
 extern struct sn_live_page *sn_live_page;
+
+/* The mapping that holds the perf event of the slot's thread, or NULL. */
+static inline void *
+sn_perf_page(uint32_t slot)
+{
+	struct sn_slot_own *own = SN_LOAD_ACQUIRE(&sn_live_page->own);
+
+	return own != NULL ? SN_LOAD_RELAXED(&own[slot].perf_page) : NULL;
+}
 
 static inline struct sn_live_state *
 sn_live(void)

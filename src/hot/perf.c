@@ -55,7 +55,7 @@ keep_event(const struct sn_live_state *live, uint32_t slot, long fd, pid_t tid)
 		ret = sn_syscall6(SYS_mmap, 0, PAGE_BYTES, PROT_READ, MAP_SHARED, fd, 0);
 	if (ret < 0 && ret > -PAGE_BYTES)
 		return ret;
-	SN_STORE_RELEASE(&sn_live_page->perf_page[slot], (void *)(uintptr_t)ret);
+	SN_STORE_RELEASE(&sn_live_page->own[slot].perf_page, (void *)(uintptr_t)ret);
 	ret = sn_syscall3(SYS_fcntl, fd, F_SETFL, O_ASYNC | O_NONBLOCK);
 	if (ret < 0)
 		sn_perf_close(slot);
@@ -81,7 +81,7 @@ int
 sn_perf_open(const struct sn_live_state *live, uint32_t slot)
 {
 	struct sn_slot *sl = &live->segment.slots[slot];
-	long fd = open_event(live, sl->tid), err;
+	long fd = sn_live_page->own != NULL ? open_event(live, sl->tid) : -ENOSPC, err;
 
 	if (fd < 0)
 		return (int)fd;
@@ -97,7 +97,8 @@ sn_perf_open(const struct sn_live_state *live, uint32_t slot)
 void
 sn_perf_close(uint32_t slot)
 {
-	void *page = __atomic_exchange_n(&sn_live_page->perf_page[slot], NULL, __ATOMIC_ACQ_REL);
+	struct sn_slot_own *own = SN_LOAD_ACQUIRE(&sn_live_page->own);
+	void *page = own != NULL ? __atomic_exchange_n(&own[slot].perf_page, NULL, __ATOMIC_ACQ_REL) : NULL;
 
 	if (page != NULL)
 		(void)sn_syscall2(SYS_munmap, page, PAGE_BYTES);

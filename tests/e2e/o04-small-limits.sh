@@ -55,7 +55,8 @@ same_limited "" --core=0
 same_limited 'File too large' --fsize=100000
 same_limited "" --fsize=50000000
 [ "${#as_user[@]}" -eq 0 ] || same_limited 'Resource temporarily unavailable' --nproc=1
-# Threads whose timer is refused: their time is there, by that name, and no nudge ends the program.
+# Threads whose timer is refused: their time is there, by that name, and no nudge ends the program.  (Among 500 threads
+# that run at once the collector may be kept from mapping rings for them: those are [not sampled].)
 same_limited "" --sigpending=100 8 500
 total=0
 unsampled=0
@@ -67,5 +68,5 @@ for f in "$T"/P/*; do
 	fi
 done
 at_least "the sum" "$total" 3800000000
-[ "${#as_user[@]}" -eq 0 ] || at_least "threads without a timer" "$unsampled" 1500000000
+[ "${#as_user[@]}" -eq 0 ] || at_least "threads without a timer" "$unsampled" 100000000
 same_limited "" --sigpending=0
