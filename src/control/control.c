@@ -141,7 +141,7 @@ sn_control_claim_slot(struct sn_live_state *live)
 		(void)sn_syscall0(SYS_sched_yield);
 	}
 	slot = sn_slot_claim(&live->segment);
-	/* A collector that hangs must not hold up each new thread; one that is kept from running gets another chance. */
+	/* A collector that hangs must not hold up each new thread; one that was kept from running is asked again. */
 	if (slot == SN_NO_SLOT && sn_clock_mono_ns() >= control.grow_after_ns) {
 		if (map_more(&live->segment) == 0) {
 			slot = sn_slot_claim(&live->segment);

@@ -86,7 +86,8 @@ sn_control_modules_leave(void)
 		SN_STORE_RELAXED(&sh->left_generation, generation);
 		sn_snapshot_leave(&live->segment, generation);
 		/* There is room for so many until the collector looks, ten times a second. */
-		if (SN_LOAD_RELAXED(&sh->next_leave) - SN_LOAD_RELAXED(&live->segment.wishes->leaves_seen) == SN_LEAVES / 2)
+		if (SN_LOAD_RELAXED(&sh->next_leave) - SN_LOAD_RELAXED(&live->segment.wishes->leaves_seen) ==
+		    SN_LEAVES / 2)
 			sn_nudge(sn_inside_has_segment() ? sn_inside_socket() : sn_control_collector());
 	}
 	return sh;
