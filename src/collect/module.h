@@ -83,6 +83,7 @@ struct sn_images {
 	size_t held_bytes;
 	uint32_t open_fds;
 	struct sn_tables *tables;	/* the store of unwind tables; NULL: none */
+	uint64_t tables_made;		/* so many were, one after the other */
 };
 
 /* One executable mapping of one image, as long as it was there. */

@@ -191,7 +191,7 @@ struct sn_process {
 	enum sn_texts texts_state;	/* of its newest modules */
 	uint32_t texts_epoch, texts_retired[SN_TEXT_MAPS];	/* see tables.c; 0: never in force */
 	struct sn_jit *jit;		/* code that it registered; NULL: none */
-	const struct sn_tables *tables_of;	/* the store that it has mapped */
+	uint64_t tables_of;		/* serial of the store that it has mapped; 0: none */
 	uint32_t leaves_seen;		/* of seg.shared->next_leave */
 	uint32_t dumps_done;		/* of seg.shared->dumps_asked */
 	bool is_dumping;

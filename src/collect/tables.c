@@ -45,6 +45,7 @@ struct sn_tables {
 	uint32_t grown, used;
 	struct extent *free;
 	bool may_be_read;		/* a handler was in it when it was to go: it stays mapped */
+	uint64_t serial;		/* tells it from those before it */
 };
 
 static uint32_t
@@ -86,6 +87,7 @@ sn_tables_open(struct sn_images *all, size_t bound)
 	if (fcntl(t->memfd, F_ADD_SEALS, F_SEAL_SHRINK | 0x0010 /* F_SEAL_FUTURE_WRITE */) < 0)
 		(void)fcntl(t->memfd, F_ADD_SEALS, F_SEAL_SHRINK);
 	t->base = base;
+	t->serial = ++all->tables_made;
 	all->tables = t;
 	return 0;
 }
@@ -221,8 +223,11 @@ sn_process_offer_tables(struct sn_process *p)
 
 	memset(p->texts_retired, 0, sizeof(p->texts_retired));
 	p->texts_state = SN_TEXTS_NONE;
-	p->tables_of = t;
+	p->tables_of = t != NULL ? t->serial : 0;
 	p->burns = false;
+	/* Inside, a forked child gets its own mapping when it asks for a segment. */
+	if (p->host != NULL && t != NULL)
+		(void)madvise(t->base, t->window, MADV_DONTFORK);
 	if (p->host != NULL && p->host->set_tables != NULL && t != NULL)
 		p->host->set_tables(t->base, t->window);
 }
@@ -414,7 +419,7 @@ sn_process_publish(struct sn_process *p)
 	uint32_t way = p->has_segment ? p->way : SN_WAY_COPY;
 
 	if ((way != SN_WAY_TABLE && way != SN_WAY_TABLE_ONLY) || p->file_images->tables == NULL ||
-	    p->tables_of != p->file_images->tables || p->ended || !has_burnt(p))
+	    p->tables_of != p->file_images->tables->serial || p->ended || !has_burnt(p))
 		return false;
 	/* New code of a JIT compiler may lie in a new mapping. */
 	if (p->modules_left || p->generation != SN_LOAD_ACQUIRE(&p->seg.shared->modules_generation) ||
@@ -435,7 +440,8 @@ sn_process_unpublish(struct sn_process *p)
 	struct timespec ms = { .tv_nsec = 1000000 };
 	bool read = true;
 
-	if (!p->has_segment || p->host == NULL || p->tables_of == NULL || p->tables_of != p->file_images->tables)
+	if (!p->has_segment || p->host == NULL || p->file_images->tables == NULL ||
+	    p->tables_of != p->file_images->tables->serial)
 		return 0;
 	put_in_force(p, 0);
 	for (int tries = 0; read && tries < UNPUBLISH_TRIES; tries++) {
@@ -450,7 +456,7 @@ sn_process_unpublish(struct sn_process *p)
 		p->file_images->tables->may_be_read = true;
 	else if (p->host->set_tables != NULL)
 		p->host->set_tables(NULL, 0);
-	p->tables_of = NULL;
+	p->tables_of = 0;
 	p->texts_state = SN_TEXTS_NONE;
 	return read ? -EBUSY : 0;
 }
