@@ -189,6 +189,7 @@ struct sn_process {
 	uint32_t way;			/* enum sn_way of the newest image */
 	bool burns;			/* a tick of it has come */
 	enum sn_texts texts_state;	/* of its newest modules */
+	uint64_t texts_read_ns;		/* when these were read for it */
 	uint32_t texts_epoch, texts_retired[SN_TEXT_MAPS];	/* see tables.c; 0: never in force */
 	struct sn_jit *jit;		/* code that it registered; NULL: none */
 	uint64_t tables_of;		/* serial of the store that it has mapped; 0: none */

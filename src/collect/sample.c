@@ -72,7 +72,7 @@ unwind(struct sn_process *p, const struct sn_record *r, struct sn_unwound *u)
 		return;
 	(void)sn_process_refresh_modules(p);
 	walk(p, r, u);
-	if (knows_all(p, u))
+	if (u->end == SN_UNWIND_COMPLETE && knows_all(p, u))
 		p->unknown_wait_ns = UNKNOWN_REFRESH_NS;
 	else if (p->unknown_wait_ns < UNKNOWN_REFRESH_MAX_NS)
 		p->unknown_wait_ns = p->unknown_wait_ns * 2 + UNKNOWN_REFRESH_NS;

@@ -223,6 +223,7 @@ sn_process_offer_tables(struct sn_process *p)
 
 	memset(p->texts_retired, 0, sizeof(p->texts_retired));
 	p->texts_state = SN_TEXTS_NONE;
+	p->texts_read_ns = 0;
 	p->tables_of = t != NULL ? t->serial : 0;
 	p->burns = false;
 	/* Inside, a forked child gets its own mapping when it asks for a segment. */
@@ -424,9 +425,10 @@ sn_process_publish(struct sn_process *p)
 	/* New code of a JIT compiler may lie in a new mapping. */
 	if (p->modules_left || p->generation != SN_LOAD_ACQUIRE(&p->seg.shared->modules_generation) ||
 	    sn_jit_is_behind(p)) {
-		if (sn_clock_mono_ns() - p->modules_read_ns < REFRESH_NS)
+		if (sn_clock_mono_ns() - p->texts_read_ns < REFRESH_NS)
 			return false;
 		(void)sn_process_refresh_modules(p);
+		p->texts_read_ns = p->modules_read_ns;
 	}
 	if (p->modules_left || (!sn_jit_follow(p) && p->texts_state == SN_TEXTS_DONE))
 		return false;

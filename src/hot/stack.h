@@ -62,7 +62,19 @@ sn_reader_enter(struct sn_reader *r, uint64_t sp)
 	r->hi = r->own_hi;
 }
 
-static inline bool
+/* Wherever a probe says that it can be read, also where AddressSanitizer keeps its own. */
+#if defined(__SANITIZE_ADDRESS__)
+#define SN_READS_ANYWHERE __attribute__((no_sanitize_address))
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SN_READS_ANYWHERE __attribute__((no_sanitize("address")))
+#endif
+#endif
+#ifndef SN_READS_ANYWHERE
+#define SN_READS_ANYWHERE
+#endif
+
+static inline SN_READS_ANYWHERE bool
 sn_read(struct sn_reader *r, uint64_t addr, uint64_t *out)
 {
 	if ((addr & 7) != 0)

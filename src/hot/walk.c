@@ -249,7 +249,7 @@ step_without_cfi(struct sn_walk *w, struct frame *f)
 }
 
 /* A trampoline: all registers are as they were when the signal came. */
-static RARE enum step
+static RARE SN_READS_ANYWHERE enum step
 step_to_interrupted(struct frame *f)
 {
 	uint64_t at = f->sp + SIGNAL_FRAME_UC;

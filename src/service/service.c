@@ -495,6 +495,7 @@ sn_service_free(struct sn_service *s)
 		(void)close(s->signal_fd);
 	if (s->spare_fd >= 0)
 		(void)close(s->spare_fd);
+	sn_tables_close(s->images);
 	free(s->runtime_dir);
 	sn_buf_free(&s->tree);
 	free(s);

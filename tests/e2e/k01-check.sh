@@ -28,7 +28,7 @@ if [ "$(id -u)" -ne 0 ] || ! grep -q '^ok *cpu timer' "$T/nosignals.out"; then
 	matches "the remedy" "$T/nosignals.out" '^no +cpu timer: .*ulimit -i'
 fi
 # Little address space: fewer threads, still a profile.
-check small prlimit --as=1000000000
+check small prlimit --as=200000000
 status_is small 0
 matches "fewer threads" "$T/small.out" '^limited +memory: .*for [0-9]+ threads.*ulimit -v'
 "$SONDE" check --no-such >"$T/out" 2>"$T/err"

@@ -31,7 +31,7 @@ judge()	# WHAT NAME FILE MILLISECONDS
 	is_empty "$1: stderr" "$T/$2.err"
 	valid "$3"
 	# A part of the time is the kernel's, or of the calibration before.
-	at_least "$1: CPU time" "$(profile total "$3")" $(($4 * 900000))
+	at_least "$1: CPU time" "$(profile total "$3")" $(($4 * 800000))
 	at_most "$1: CPU time" "$(profile total "$3")" $(($4 * 1300000 + 150000000))
 	is "$1: bad records" "$(profile number "$3" bad_records)" 0
 	# shellcheck disable=SC2034	# the callers'

@@ -27,7 +27,8 @@ static void
 put(const void *bytes, size_t n)
 {
 	ck_assert_uint_le(block.bytes + n, sizeof(block_bytes));
-	memcpy(block_bytes + block.bytes, bytes, n);
+	if (n > 0)
+		memcpy(block_bytes + block.bytes, bytes, n);
 	block.bytes += n;
 }
 

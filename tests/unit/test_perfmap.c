@@ -131,6 +131,7 @@ START_TEST(file_of_somebody_else_or_of_before_is_refused)
 	ck_assert_int_eq(utimensat(AT_FDCWD, path, hour_ago, 0), 0);
 	ck_assert_int_eq(sn_perfmap_read(&map, getpid(), began, 0), -EPERM);
 	ck_assert_int_eq(sn_perfmap_read(&map, getpid(), 0, 0), 0);
+	sn_perfmap_free(&map);
 	if (getuid() == 0) {
 		ck_assert_int_eq(chown(path, 65534, 65534), 0);
 		ck_assert_int_eq(sn_perfmap_read(&map, getpid(), 0, 0), -EPERM);

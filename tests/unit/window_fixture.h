@@ -16,6 +16,7 @@
 #include "base/atomic.h"
 #include "base/clock.h"
 #include "collect/process.h"
+#include "collect/tables.h"
 #include "hot/hot.h"
 
 #define MS 1000000ull
@@ -46,6 +47,7 @@ static inline void
 tear_down(void)
 {
 	sn_process_free(p);
+	sn_tables_close(&images);
 }
 
 static inline uint32_t
