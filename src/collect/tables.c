@@ -83,6 +83,7 @@ sn_tables_open(struct sn_images *all, size_t bound)
 		return err;
 	}
 	(void)madvise(base, t->window, MADV_DONTDUMP);
+	(void)madvise(base, t->window, MADV_DONTFORK);
 	/* Who gets the descriptor can neither cut it nor, since Linux 5.1, write there. */
 	if (fcntl(t->memfd, F_ADD_SEALS, F_SEAL_SHRINK | 0x0010 /* F_SEAL_FUTURE_WRITE */) < 0)
 		(void)fcntl(t->memfd, F_ADD_SEALS, F_SEAL_SHRINK);
@@ -221,7 +222,6 @@ sn_process_offer_tables(struct sn_process *p)
 {
 	const struct sn_tables *t = p->file_images->tables;
 
-	memset(p->texts_retired, 0, sizeof(p->texts_retired));
 	p->texts_state = SN_TEXTS_NONE;
 	p->texts_read_ns = 0;
 	p->tables_of = t != NULL ? t->serial : 0;
@@ -283,7 +283,7 @@ mark_stays(struct sn_process *p)
 		struct sn_module *m = p->modules->now[i];
 
 		if (m->kind == SN_MODULE_VDSO || (m->kind == SN_MODULE_FILE &&
-		    (never_goes(m) || has_mapping(copy, len, m))))
+		    never_goes(m) && (m->is_main || has_mapping(copy, len, m))))
 			m->stays = true;
 	}
 	free(copy);
@@ -388,8 +388,10 @@ publish(struct sn_process *p)
 	uint32_t n = 0;
 
 	sn_jit_expire(p, oldest);
-	if (version < 0)
+	if (version < 0) {
+		p->texts_state = SN_TEXTS_WAIT;
 		return true;
+	}
 	map = &p->seg.texts[version];
 	for (uint32_t i = 0; i < p->modules->now_count && n < SN_TEXTS_MAX; i++) {
 		bool in_time = sn_clock_mono_ns() - began < COMPILE_NS;

@@ -144,8 +144,13 @@ push(const struct sn_live_state *live, uint32_t slot, uint32_t weight, uint64_t 
 		return false;
 	n = walk(live, sl, &w, uc, (uint64_t *)(r + 1), live->options.depth);
 	if (n == 0 || (w.end == SN_WALK_UNKNOWN && live->options.way == SN_WAY_TABLE)) {
-		sn_ring_trim(&live->segment, slot, r, &word, 0);
-		return push_copy(live, slot, weight, now, uc);
+		/* In a sealed program nothing can be probed, and a copy would take gaps for stack. */
+		if (SN_LOAD_RELAXED(&sn_seal) == 0) {
+			sn_ring_trim(&live->segment, slot, r, &word, 0);
+			return push_copy(live, slot, weight, now, uc);
+		}
+		if (n == 0)
+			n = sn_walk_leaf(uc, (uint64_t *)(r + 1));
 	}
 	fill(r, live, sl, SN_REC_FRAMES, weight, now);
 	r->nframes = (uint16_t)n;

@@ -85,6 +85,7 @@ sn_slot_release(const struct sn_segment *s, uint32_t slot)
 	struct sn_slot *sl = &s->slots[slot];
 	uint64_t head = SN_LOAD_RELAXED(&s->shared->free_slots);
 
+	SN_STORE_RELEASE(&sl->reading, 0u);	/* cancelled in the middle of a walk */
 	SN_STORE_RELEASE(&sl->state, SN_SLOT_FREE);
 	do {
 		SN_STORE_RELAXED(&sl->next_free, (uint32_t)head);

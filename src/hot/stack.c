@@ -5,9 +5,11 @@
  * Runs in:  the handler and hooks.
  */
 #include <errno.h>
+#include <sys/uio.h>
 
 #include "base/atomic.h"
 #include "base/syscall.h"
+#include "hot/hot.h"
 #include "hot/live.h"
 #include "hot/stack.h"
 
@@ -58,4 +60,17 @@ sn_reader_reach(struct sn_reader *r, uint64_t addr, uint64_t bytes)
 		r->hi += SN_PAGE;
 	}
 	return true;
+}
+
+bool
+sn_read_pair(struct sn_reader *r, uint64_t addr, uint64_t out[2])
+{
+	struct iovec local = { out, 16 }, remote = { (void *)(uintptr_t)addr, 16 };
+
+	if (SN_LOAD_RELAXED(&sn_stack_vm_reads) == 0 || SN_LOAD_RELAXED(&sn_seal) != 0)
+		return sn_read(r, addr, &out[0]) && sn_read(r, addr + 8, &out[1]);
+	if ((addr & 7) != 0 || r->probes == 0)
+		return false;
+	r->probes--;
+	return sn_syscall6(SYS_process_vm_readv, sn_syscall0(SYS_getpid), (long)&local, 1, (long)&remote, 1, 0) == 16;
 }

@@ -38,6 +38,12 @@ sn_reader_is_own(const struct sn_reader *r, uint64_t addr)
 	return addr >= r->own_lo && addr < r->own_hi;
 }
 
+/*
+ * Two words at an address that nobody vouches for: what may be mapped now may be gone before it is read, and a stack may
+ * have gaps.
+ */
+bool sn_read_pair(struct sn_reader *r, uint64_t addr, uint64_t out[2]);
+
 static inline void
 sn_reader_begin(struct sn_reader *r, uint64_t own_lo, uint64_t own_hi)
 {
@@ -60,6 +66,18 @@ sn_reader_enter(struct sn_reader *r, uint64_t sp)
 		r->own_from = from;
 	r->lo = r->own_from;
 	r->hi = r->own_hi;
+}
+
+/*
+ * A frame was found by what may be anything: from here on the thread's own stack is not taken for granted either, for
+ * it may have gaps.  All that is known is the page of this address, which was read.
+ */
+static inline void
+sn_reader_doubt(struct sn_reader *r, uint64_t addr)
+{
+	r->own_from = r->own_hi;
+	r->lo = addr & ~(uint64_t)(SN_PAGE - 1);
+	r->hi = r->lo + SN_PAGE;
 }
 
 /* Wherever a probe says that it can be read, also where AddressSanitizer keeps its own. */

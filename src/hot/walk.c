@@ -40,6 +40,7 @@ struct frame {
 #define UC_FP(uc)		UC_REG(uc, REG_RBP)
 #define UC_BX(uc)		UC_REG(uc, REG_RBX)
 #define SIGNAL_FRAME_UC		0u	/* where the ucontext is from SP in a trampoline */
+#define SIGNAL_UC_BYTES		(offsetof(ucontext_t, uc_mcontext) + sizeof(mcontext_t))
 #define PLAIN(pc)		(pc)
 #define IS_SAVED_BY_CALLEE(reg)	((reg) >= 12 && (reg) <= 15)
 
@@ -57,6 +58,8 @@ uc_register(const ucontext_t *uc, unsigned reg)
 #define UC_FP(uc)		((uc)->uc_mcontext.regs[29])
 #define UC_BX(uc)		0ull
 #define SIGNAL_FRAME_UC		128u	/* behind the siginfo */
+/* What follows is 4 KiB of extensions, which nobody needs. */
+#define SIGNAL_UC_BYTES		(offsetof(ucontext_t, uc_mcontext) + offsetof(mcontext_t, __reserved))
 /* Return addresses may be signed (PAC): a user address has 48 bits. */
 #define PLAIN(pc)		((pc) & 0x0000ffffffffffffull)
 #define IS_SAVED_BY_CALLEE(reg)	((reg) >= 19 && (reg) <= 28)
@@ -203,6 +206,7 @@ guess_leaf(struct sn_walk *w, struct frame *f)
 #else
 	if (!sn_read(&f->reader, f->sp, &ra) || !is_return_address(w, ra))
 		return STEP_FAILED;
+	sn_reader_doubt(&f->reader, f->sp);
 	f->sp += 8;
 #endif
 	f->pc = ra;
@@ -215,17 +219,22 @@ guess_leaf(struct sn_walk *w, struct frame *f)
 static enum step
 step_by_fp(struct sn_walk *w, struct frame *f, bool is_guess)
 {
-	uint64_t up, ra;
+	/* The page of SP is there; what any other value points to is anybody's guess. */
+	bool near = (f->fp ^ f->sp) < SN_PAGE && ((f->fp + 8) ^ f->sp) < SN_PAGE;
+	uint64_t pair[2], up, ra;
 
 	if (f->fp == 0 && f->by_fp)
 		return STEP_END;
-	if (f->fp < f->sp || !sn_read(&f->reader, f->fp, &up) || !sn_read(&f->reader, f->fp + 8, &ra))
+	if (f->fp < f->sp || (near && !(sn_read(&f->reader, f->fp, &pair[0]) &&
+	    sn_read(&f->reader, f->fp + 8, &pair[1]))) || (!near && !sn_read_pair(&f->reader, f->fp, pair)))
 		return STEP_FAILED;
-	ra = PLAIN(ra);
-	if (ra == 0)
-		return STEP_END;
+	up = pair[0];
+	ra = PLAIN(pair[1]);
+	if (ra == 0)			/* of the first step it may as well be any zeroed memory */
+		return f->by_fp ? STEP_END : STEP_FAILED;
 	if (w->map != NULL ? !is_return_address(w, ra) : ra < PC_MIN)
 		return STEP_FAILED;
+	sn_reader_doubt(&f->reader, f->fp);
 	f->pc = ra;
 	f->sp = f->fp + 16;
 	f->fp = up;
@@ -255,7 +264,7 @@ step_to_interrupted(struct frame *f)
 	uint64_t at = f->sp + SIGNAL_FRAME_UC;
 	const ucontext_t *uc = (const ucontext_t *)(uintptr_t)at;
 
-	if ((at & 7) != 0 || !sn_reader_reach(&f->reader, at, offsetof(ucontext_t, uc_mcontext) + sizeof(mcontext_t)))
+	if ((at & 7) != 0 || !sn_reader_reach(&f->reader, at, SIGNAL_UC_BYTES))
 		return STEP_FAILED;
 	f->uc = uc;
 	f->pc = PLAIN(UC_PC(uc));
@@ -545,4 +554,11 @@ sn_walk_fp(struct sn_walk *w, const ucontext_t *uc, uint64_t *frames, uint32_t m
 	}
 	w->end = end_of(step);
 	return n;
+}
+
+uint32_t
+sn_walk_leaf(const ucontext_t *uc, uint64_t *frames)
+{
+	frames[0] = PLAIN(UC_PC(uc));
+	return 1;
 }

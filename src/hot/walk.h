@@ -41,5 +41,7 @@ struct sn_walk {
 uint32_t sn_walk_tables(struct sn_walk *w, const ucontext_t *uc, uint64_t *frames, uint32_t max);
 /* The same by frame pointers alone; w->map may be NULL. */
 uint32_t sn_walk_fp(struct sn_walk *w, const ucontext_t *uc, uint64_t *frames, uint32_t max);
+/* The leaf alone: 1. */
+uint32_t sn_walk_leaf(const ucontext_t *uc, uint64_t *frames);
 
 #endif
