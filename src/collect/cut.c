@@ -201,6 +201,7 @@ sn_process_cut(struct sn_process *p)
 	cut.weight_squares = f.weight_squares;
 	cut.count = f.count;
 	memcpy(cut.in_force_ns, f.in_force_ns, sizeof(cut.in_force_ns));
+	cut.pace = p->governor.pace;
 	if (!p->rows_since_cut && p->cut_count > 0 && same_figures(&cut, &p->cuts[p->cut_count - 1]))
 		p->cuts[p->cut_count - 1].until_ns = cut.until_ns;
 	else

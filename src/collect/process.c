@@ -75,7 +75,8 @@ drop_segment(struct sn_process *p)
 		sn_process_unmap(p);
 	if (p->memfd >= 0)
 		(void)close(p->memfd);
-	free(p->views);
+	if (p->views != NULL)
+		(void)munmap(p->views, p->views_bytes);
 	p->views = NULL;
 	p->memfd = -1;
 	p->has_segment = false;
@@ -168,6 +169,20 @@ fill_header(struct sn_process *p, struct sn_segment_header *h)
 	memcpy(h->exe, p->exe, sizeof(h->exe));
 }
 
+/* Mapped, not from the heap, which would wipe, and so touch, all of it: most slots are never used. */
+int
+sn_process_make_views(struct sn_process *p, uint32_t nslots)
+{
+	size_t bytes = nslots * sizeof(*p->views);
+	void *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (at == MAP_FAILED)
+		return -errno;
+	p->views = at;
+	p->views_bytes = bytes;
+	return 0;
+}
+
 static int
 make_segment(struct sn_process *p, const struct sn_options *o, uint32_t nslots)
 {
@@ -224,8 +239,8 @@ sn_process_begin_image(struct sn_process *p, const struct sn_options *o, uint32_
 		return err;
 	(void)sn_tables_open(p->file_images, p->memory_bound / 4);	/* without, stacks are copied */
 	p->modules = calloc(1, sizeof(*p->modules));
-	p->views = calloc(nslots, sizeof(*p->views));
-	if (p->modules == NULL || p->views == NULL)
+	err = sn_process_make_views(p, nslots);
+	if (p->modules == NULL || err < 0)
 		return -ENOMEM;
 	sn_modules_init(p->modules, p->file_images, p->pid);
 	p->samples_before = p->count.samples;

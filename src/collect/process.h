@@ -105,7 +105,8 @@ struct sn_cut {
 	uint64_t cpu_ns;		/* kernel's figure, less the time without sampling */
 	uint64_t weights, weight_squares;
 	struct sn_counters count;
-	uint64_t in_force_ns[SN_PACES];		/* each rate, up to here */
+	uint64_t in_force_ns[SN_PACES];		/* each rate, up to time_ns */
+	uint32_t pace;				/* from there to until_ns */
 };
 
 /* What history has been told of a group. */
@@ -143,7 +144,8 @@ struct sn_process {
 	int memfd;
 	bool has_segment;
 	struct sn_segment seg;
-	struct sn_thread_view *views;	/* nslots of them */
+	struct sn_thread_view *views;	/* nslots of them, mapped */
+	size_t views_bytes;
 	uint32_t slots_used;		/* slots beyond were never claimed */
 	struct sn_modules *modules;
 	struct sn_unwinder *unwinder;
@@ -382,6 +384,8 @@ bool sn_process_last_clock(struct sn_process *p, struct sn_thread_view *v);
 const char *sn_process_comm(struct sn_process *p, uint32_t slot, int32_t tid);
 /* All clocks are read and skipped: what was used up to here is in no profile. */
 void sn_process_skip_all(struct sn_process *p);
+
+int sn_process_make_views(struct sn_process *p, uint32_t nslots);
 
 /* account.c */
 

@@ -72,7 +72,7 @@ sn_process_adopt(struct sn_process *p, const struct sn_options *o, struct sn_hos
 	if (host->segment == NULL || p->has_segment)
 		return -EINVAL;
 	p->modules = calloc(1, sizeof(*p->modules));
-	p->views = calloc(host->segment->nslots, sizeof(*p->views));
+	(void)sn_process_make_views(p, host->segment->nslots);
 	if (p->modules == NULL || p->views == NULL)
 		return -ENOMEM;
 	sn_modules_init(p->modules, p->file_images, p->pid);

@@ -164,6 +164,13 @@ build(const struct sn_process *p, const struct span *s, struct sn_profile *to)
 	return sn_profile_settle(to, sn_sum(b.rest_ns, (int64_t)((__int128)to->cpu_ns - b.total_ns)));
 }
 
+/* How long a rate had been in force at a moment of the cut: a change of rate makes a new one. */
+static uint64_t
+in_force_at(const struct sn_cut *c, uint32_t pace, uint64_t at_ns)
+{
+	return c->in_force_ns[pace] + (pace == c->pace && at_ns > c->time_ns ? at_ns - c->time_ns : 0);
+}
+
 static void
 span_figures(const struct span *s, const struct sn_profile *prof, uint64_t own_cpu_ns, struct sn_figures *f)
 {
@@ -179,9 +186,11 @@ span_figures(const struct span *s, const struct sn_profile *prof, uint64_t own_c
 	f->count.field = s->last->count.field > s->first->count.field ? \
 		s->last->count.field - s->first->count.field : 0;
 #include "base/counters.def"
-	for (uint32_t i = 0; i < SN_PACES; i++)
-		f->in_force_ns[i] = s->last->in_force_ns[i] > s->first->in_force_ns[i] ?
-			s->last->in_force_ns[i] - s->first->in_force_ns[i] : 0;
+	for (uint32_t i = 0; i < SN_PACES; i++) {
+		uint64_t from = in_force_at(s->first, i, s->from_ns), to = in_force_at(s->last, i, s->to_ns);
+
+		f->in_force_ns[i] = to > from ? to - from : 0;
+	}
 	f->count.unsampled_threads = unsampled;
 	f->count.modules_unreadable = unreadable;
 	f->count.stacks_dropped = prof->stacks_dropped;
