@@ -84,6 +84,7 @@ struct sn_images {
 	uint32_t open_fds;
 	struct sn_tables *tables;	/* the store of unwind tables; NULL: none */
 	uint64_t tables_made;		/* so many were, one after the other */
+	uint64_t cfi_bytes_most;	/* of a file, to make a table of it; 0: no bound but 256 MiB */
 };
 
 /* One executable mapping of one image, as long as it was there. */

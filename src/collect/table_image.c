@@ -25,11 +25,11 @@ struct bytes {
 };
 
 static int
-read_bytes(const struct sn_image *image, uint64_t offset, uint64_t len, struct bytes *out)
+read_bytes(const struct sn_image *image, uint64_t offset, uint64_t len, uint64_t most, struct bytes *out)
 {
 	int err;
 
-	if (len > CFI_BYTES_MAX)
+	if (len > most)
 		return -EFBIG;
 	if (offset > image->file_bytes || len > image->file_bytes - offset)
 		return -EIO;
@@ -47,7 +47,7 @@ read_bytes(const struct sn_image *image, uint64_t offset, uint64_t len, struct b
 
 /* What a section of SHF_COMPRESSED was. */
 static int
-inflate_bytes(struct bytes *b)
+inflate_bytes(struct bytes *b, uint64_t most)
 {
 	struct bytes plain = { .vaddr = b->vaddr };
 	Elf64_Chdr h;
@@ -58,7 +58,7 @@ inflate_bytes(struct bytes *b)
 	memcpy(&h, b->data, sizeof(h));
 	if (h.ch_type != ELFCOMPRESS_ZLIB)
 		return -ENOTSUP;
-	if (h.ch_size > CFI_BYTES_MAX || h.ch_size / DEFLATE_MAX > b->len)
+	if (h.ch_size > most || h.ch_size / DEFLATE_MAX > b->len)
 		return -EFBIG;
 	plain.data = malloc(h.ch_size > 0 ? (size_t)h.ch_size : 1);
 	if (plain.data == NULL)
@@ -75,13 +75,13 @@ inflate_bytes(struct bytes *b)
 }
 
 static int
-read_section(const struct sn_image *image, const Elf64_Shdr *s, struct bytes *out)
+read_section(const struct sn_image *image, const Elf64_Shdr *s, uint64_t most, struct bytes *out)
 {
-	int err = read_bytes(image, s->sh_offset, s->sh_size, out);
+	int err = read_bytes(image, s->sh_offset, s->sh_size, most, out);
 
 	out->vaddr = s->sh_addr;
 	if (err == 0 && (s->sh_flags & SHF_COMPRESSED)) {
-		err = inflate_bytes(out);
+		err = inflate_bytes(out, most);
 		if (err < 0) {
 			free(out->data);
 			out->data = NULL;
@@ -111,7 +111,7 @@ frame_by_hdr(const struct sn_image *image, uint64_t *vaddr)
 
 /* Without sections: to the end of its segment, but zeros end it. */
 static int
-read_frame_by_hdr(const struct sn_image *image, struct bytes *out)
+read_frame_by_hdr(const struct sn_image *image, uint64_t most, struct bytes *out)
 {
 	struct sn_cfi_block b = { 0 };
 	uint64_t vaddr;
@@ -156,7 +156,7 @@ open_sections(const struct sn_image *image, struct sections *s)
 		return;
 	names = h.e_shstrndx == SHN_XINDEX ? s->all[0].sh_link : h.e_shstrndx;
 	if (names < s->n)
-		(void)read_bytes(image, s->all[names].sh_offset, s->all[names].sh_size, &s->names);
+		(void)read_bytes(image, s->all[names].sh_offset, s->all[names].sh_size, CFI_BYTES_MAX, &s->names);
 }
 
 static void
@@ -208,17 +208,18 @@ find_text(const struct sn_image *image, struct sn_cfi_block *b)
 
 /* .eh_frame and .debug_frame, what there is of them: objects of C without the one may have the other. */
 static int
-build(const struct sn_image *image, const struct sections *s, struct sn_cfi_block *text, struct sn_table *out)
+build(const struct sn_image *image, const struct sections *s, uint64_t most, struct sn_cfi_block *text,
+	struct sn_table *out)
 {
 	const Elf64_Shdr *eh = find_section(s, ".eh_frame"), *debug = find_section(s, ".debug_frame");
 	struct bytes bytes[2] = { { 0 }, { 0 } };
 	struct sn_known_code known[SN_KNOWN_MAX];
 	struct sn_cfi_block block[2];
 	unsigned n = 0, nknown;
-	int err = eh != NULL ? read_section(image, eh, &bytes[0]) : read_frame_by_hdr(image, &bytes[0]);
+	int err = eh != NULL ? read_section(image, eh, most, &bytes[0]) : read_frame_by_hdr(image, most, &bytes[0]);
 
 	if (debug != NULL && (err == 0 || err == -ENODATA)) {
-		int other = read_section(image, debug, &bytes[1]);
+		int other = read_section(image, debug, most, &bytes[1]);
 
 		err = err < 0 || other == -ENOMEM ? other : err;
 	}
@@ -248,7 +249,6 @@ sn_table_of_image(struct sn_images *all, struct sn_image *image, struct sn_table
 	struct sections s;
 	int err;
 
-	(void)all;	/* nothing is held */
 	*out = (struct sn_table){ 0 };
 	if (image->err < 0)
 		return image->err;
@@ -256,7 +256,7 @@ sn_table_of_image(struct sn_images *all, struct sn_image *image, struct sn_table
 	if (err < 0)
 		return err;
 	open_sections(image, &s);
-	err = build(image, &s, &text, out);
+	err = build(image, &s, all->cfi_bytes_most != 0 ? all->cfi_bytes_most : CFI_BYTES_MAX, &text, out);
 	close_sections(&s);
 	return err;
 }

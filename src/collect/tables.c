@@ -89,6 +89,7 @@ sn_tables_open(struct sn_images *all, size_t bound)
 		(void)fcntl(t->memfd, F_ADD_SEALS, F_SEAL_SHRINK);
 	t->base = base;
 	t->serial = ++all->tables_made;
+	all->cfi_bytes_most = bound;	/* as much again while a table is made */
 	all->tables = t;
 	return 0;
 }

@@ -20,7 +20,7 @@ static void
 check(const struct sn_table *t)
 {
 	const uint32_t *index = (const uint32_t *)(const void *)(t->data + t->index);
-	const struct sn_row *row = (const struct sn_row *)(const void *)(t->data + t->rows);
+	const struct sn_table_row *row = (const struct sn_table_row *)(const void *)(t->data + t->rows);
 	uint64_t step = (t->limit - t->vaddr) / 4096 + 1;
 
 	if (t->shift < SN_TABLE_SHIFT_MIN || t->shift > SN_TABLE_SHIFT_MAX || t->bytes % SN_TABLE_ALIGN != 0 ||
