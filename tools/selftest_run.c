@@ -72,7 +72,8 @@ sn_selftest_begin(struct sn_selftest *st)
 		char name[64];
 		size_t len = strcspn(*e, "=");
 
-		if (len >= sizeof(name) || (*e)[len] != '=' || (strncmp(*e, "SONDE", 5) != 0 && strncmp(*e, "LD_PRELOAD=", 11) != 0 &&
+		if (len >= sizeof(name) || (*e)[len] != '=' ||
+		    (strncmp(*e, "SONDE", 5) != 0 && strncmp(*e, "LD_PRELOAD=", 11) != 0 &&
 		    strncmp(*e, "CPUPROFILE", 10) != 0 && strncmp(*e, "ASPROF_", 7) != 0)) {
 			e++;
 			continue;

@@ -125,7 +125,7 @@ read_frame_by_hdr(const struct sn_image *image, uint64_t most, struct bytes *out
 
 		if (p->p_type != PT_LOAD || vaddr < p->p_vaddr || at >= p->p_filesz)
 			continue;
-		err = read_bytes(image, p->p_offset + at, p->p_filesz - at, out);
+		err = read_bytes(image, p->p_offset + at, p->p_filesz - at, most, out);
 		if (err < 0)
 			return err;
 		out->vaddr = vaddr;

@@ -39,8 +39,8 @@ sn_reader_is_own(const struct sn_reader *r, uint64_t addr)
 }
 
 /*
- * Two words at an address that nobody vouches for: what may be mapped now may be gone before it is read, and a stack may
- * have gaps.
+ * Two words at an address that nobody vouches for: what may be mapped now may be gone before it is read, and a stack
+ * may have gaps.
  */
 bool sn_read_pair(struct sn_reader *r, uint64_t addr, uint64_t out[2]);
 
