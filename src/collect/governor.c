@@ -22,6 +22,7 @@
  */
 #define TIMER_SIGNAL_NS	1550u
 #define PERF_SIGNAL_NS	10000u
+#define SLOTS_FEW	32u
 
 #define WINDOW_NS	(10 * SN_NS_PER_SEC)
 #define READ_EVERY_NS	(WINDOW_NS / 20)
@@ -114,8 +115,11 @@ sn_process_rest(const struct sn_process *p, const struct sn_profile *prof)
 {
 	__int128 total = (__int128)sn_profile_total(prof) * prof->period_ns;
 
-	/* At the asked rate less than a period of each slot is credited and in no sample: it is left where it is. */
-	if (p->count.rate_changes == 0)
+	/*
+	 * At the asked rate less than a period of each slot is credited and in no sample: of a few slots it is left where
+	 * it is, for that evens out.  What many keep goes as the square root of their number.
+	 */
+	if (p->count.rate_changes == 0 && p->slots_most <= SLOTS_FEW)
 		return sn_difference((int64_t)prof->cpu_ns, (int64_t)p->accounted_ns);
 	for (uint32_t i = 0; i < prof->group_count; i++)
 		total += prof->groups[i].residual_ns;

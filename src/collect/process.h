@@ -147,6 +147,7 @@ struct sn_process {
 	struct sn_thread_view *views;	/* nslots of them, mapped */
 	size_t views_bytes;
 	uint32_t slots_used;		/* slots beyond were never claimed */
+	uint32_t slots_most;		/* of all images */
 	struct sn_modules *modules;
 	struct sn_unwinder *unwinder;
 	uint32_t generation;		/* of the modules that we know */

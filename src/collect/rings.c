@@ -71,6 +71,8 @@ find_slots(struct sn_process *p)
 	while (p->slots_used < ready && p->seg.ring_chunk[sn_chunk_of(p->slots_used)] != NULL &&
 	    SN_LOAD_RELAXED(&p->seg.slots[p->slots_used].uses) != 0)
 		p->slots_used++;
+	if (p->slots_most < p->slots_used)
+		p->slots_most = p->slots_used;
 }
 
 void
