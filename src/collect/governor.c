@@ -116,8 +116,8 @@ sn_process_rest(const struct sn_process *p, const struct sn_profile *prof)
 	__int128 total = (__int128)sn_profile_total(prof) * prof->period_ns;
 
 	/*
-	 * At the asked rate less than a period of each slot is credited and in no sample: of a few slots it is left where
-	 * it is, for that evens out.  What many keep goes as the square root of their number.
+	 * At the asked rate less than a period of each slot is credited and in no sample.  Of a few slots it is left
+	 * where it is, for that evens out; what many keep goes as the square root of their number.
 	 */
 	if (p->count.rate_changes == 0 && p->slots_most <= SLOTS_FEW)
 		return sn_difference((int64_t)prof->cpu_ns, (int64_t)p->accounted_ns);
