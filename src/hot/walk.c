@@ -79,7 +79,9 @@ is_sound(const struct sn_walk *w, const struct sn_text *t)
 		return false;
 	if (t->kind != SN_TEXT_TABLE)
 		return true;
-	if (((t->index | t->rows | t->rules) & 3) != 0 || t->shift > SN_TABLE_SHIFT_MAX || t->nbuckets >= UINT32_MAX / 4 || t->nrows >= UINT32_MAX / 4 ||
+	if (((t->index | t->rows | t->rules) & 3) != 0)
+		return false;
+	if (t->shift > SN_TABLE_SHIFT_MAX || t->nbuckets >= UINT32_MAX / 4 || t->nrows >= UINT32_MAX / 4 ||
 	    t->index > w->tables_bytes || t->rows > w->tables_bytes || t->rules > w->tables_bytes ||
 	    (t->nbuckets + 1) * (uint64_t)sizeof(uint32_t) > w->tables_bytes - t->index ||
 	    t->nrows * (uint64_t)sizeof(struct sn_table_row) > w->tables_bytes - t->rows ||
