@@ -14,6 +14,7 @@
 #include "collect/module.h"
 #include "collect/table.h"
 #include "collect/table_self.h"
+#include "collect/tables.h"
 
 #define MAPS_MAX	(16u << 20)
 
@@ -32,15 +33,7 @@ store(struct sn_self_tables *out, const struct sn_table *t, uint64_t bias, struc
 	memcpy(grown + at, t->data, t->bytes);
 	out->tables = grown;
 	out->tables_bytes += t->bytes;
-	text->kind = SN_TEXT_TABLE;
-	text->base = t->vaddr + bias;
-	text->index = at + t->index;
-	text->rows = at + t->rows;
-	text->rules = at + t->rules;
-	text->nbuckets = t->nbuckets;
-	text->nrows = t->nrows;
-	text->nrules = t->nrules;
-	text->shift = (uint8_t)t->shift;
+	sn_text_set_table(text, t, at, bias);
 	return 0;
 }
 
