@@ -351,6 +351,9 @@ nudge(const struct sn_process *p, pid_t tid, uint32_t signal)
 {
 	siginfo_t si = { .si_signo = (int)signal, .si_code = SI_QUEUE };
 
+	/* The first thread keeps its number in exec: what we look at now may be another image when the signal comes. */
+	if (tid == p->pid)
+		return false;
 	if (read_state(p, tid) != 'R' || !may_queue(p, tid) || has_signal(p, tid, "SigBlk", signal) ||
 	    !has_signal(p, tid, "SigCgt", signal))
 		return false;
