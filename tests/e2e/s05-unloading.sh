@@ -18,7 +18,7 @@ limit=$((ms * 4 / 1000 + 60))
 # Percent of the program's time that has whole stacks; the kernel's has none.
 whole()	# FILE
 {
-	profile stacks "$1" | awk '/ thread=/ { all += $1 } / thread=.* < (start_thread|main) < .*(_start|clone3?)$/ { n += $1 }
+	profile stacks "$1" | awk '/ thread=/ { all += $1 } / thread=.* < (start_thread|main|libc\.so\.6\+0x[0-9a-f]+) < .*(_start|clone3?|libc\.so\.6\+0x[0-9a-f]+)$/ { n += $1 }
 		END { print (all > 0 ? int(1000 * n / all) / 10 : 0) }'
 }
 

@@ -18,9 +18,10 @@ choose_engine()
 }
 
 # Nanoseconds of stacks that stop in the middle and do not say so.  Roots: of programs, of threads, of what has no stack.
+# (Without libc's debug file its inner functions have no names.)
 silent_ns()	# FILE
 {
-	profile stacks "$1" | awk '!/ < (_start|__?clone3?|__GI___clone3|clone3|thread_start)$/ && !/\[[a-z ]+\]$/ &&
+	profile stacks "$1" | awk '!/ < (_start|__?clone3?|__GI___clone3|clone3|thread_start|libc\.so\.6\+0x[0-9a-f]+)$/ && !/\[[a-z ]+\]$/ &&
 		!/ - \[[a-z ]+\]/ { n += $1 } END { print n + 0 }'
 }
 
