@@ -21,7 +21,7 @@ whole()	# WHAT FILE UNWIND
 	none_silent "$@"
 	[ "$3" = auto ] || return 0
 	at_least "$1: whole stacks" "$(profile stacks "$2" | awk '/burn_on_alternate_stack < .* < main < .*_start$/ { n += $1 } END { print n + 0 }')" \
-		"$(($(profile total "$2") / 3))"
+		"$(($(profile total "$2") / 5))"
 }
 
 for mode in small nested carved; do
