@@ -203,7 +203,7 @@ sn_jit_overlay(const struct sn_process *p, struct sn_text *texts, uint32_t n)
 
 	for (uint32_t i = 0; p->jit != NULL && i < SN_FRAMES_BLOCKS; i++) {
 		const struct block *b = &p->jit->block[i];
-		struct sn_text x = { .start = b->table.vaddr, .limit = b->table.limit, .kind = SN_TEXT_TABLE };
+		struct sn_text x = { .start = b->table.vaddr, .limit = b->table.limit };
 
 		if (b->table.bytes == 0)
 			continue;

@@ -234,15 +234,13 @@ sn_process_offer_tables(struct sn_process *p)
 		p->host->set_tables(t->base, t->window);
 }
 
-/* Libraries that no process ever unloads, whenever it was that we came. */
+/* By its name a library that nobody unloads; a name space of its own has others of these names, which do go. */
 static bool
-never_goes(const struct sn_module *m)
+is_of_the_loader(const struct sn_module *m)
 {
 	static const char *const names[] = { "libc.so.6", "ld-linux", "libsonde.so.", "libc-2.", "ld-2." };
 	const char *base = m->path != NULL ? strrchr(m->path, '/') : NULL;
 
-	if (m->is_main || m->kind == SN_MODULE_VDSO)
-		return true;
 	for (size_t i = 0; base != NULL && i < sizeof(names) / sizeof(names[0]); i++)
 		if (strncmp(base + 1, names[i], strlen(names[i])) == 0)
 			return true;
@@ -266,7 +264,7 @@ has_mapping(const char *text, size_t len, const struct sn_module *m)
 	return false;
 }
 
-/* What was mapped when the loader had just finished cannot be unloaded. */
+/* The program, the vdso, and what libc is made of, if it was there from the start. */
 static void
 mark_stays(struct sn_process *p)
 {
@@ -283,8 +281,8 @@ mark_stays(struct sn_process *p)
 	for (uint32_t i = 0; i < p->modules->now_count; i++) {
 		struct sn_module *m = p->modules->now[i];
 
-		if (m->kind == SN_MODULE_VDSO || (m->kind == SN_MODULE_FILE &&
-		    never_goes(m) && (m->is_main || has_mapping(copy, len, m))))
+		if (m->is_main || m->kind == SN_MODULE_VDSO ||
+		    (m->kind == SN_MODULE_FILE && is_of_the_loader(m) && has_mapping(copy, len, m)))
 			m->stays = true;
 	}
 	free(copy);
